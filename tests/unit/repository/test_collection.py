@@ -1,0 +1,69 @@
+# SPDX-FileCopyrightText: 2026 The Holdfast authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The modules keep what they say, and the collection's metadata names what is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dev.paths import ROOT
+
+MODULES = sorted((ROOT / "plugins/modules").glob("*.py"))
+
+
+def documentation(module: Path) -> dict[str, Any]:
+    match = re.search(r'^DOCUMENTATION = r"""(.*?)^"""', module.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    assert match, f"{module.name} has no DOCUMENTATION block"
+    loaded: dict[str, Any] = yaml.safe_load(match.group(1))
+    return loaded
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.stem)
+def test_a_module_says_what_it_supports(module: Path) -> None:
+    attributes = documentation(module).get("attributes", {})
+    assert {"check_mode", "diff_mode", "idempotent"} <= set(attributes)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.stem)
+def test_a_module_that_says_it_supports_check_mode_does(module: Path) -> None:
+    support = documentation(module)["attributes"]["check_mode"]["support"]
+    declared = "supports_check_mode=True" in module.read_text(encoding="utf-8")
+    assert declared == (support in ("full", "partial"))
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.stem)
+def test_a_module_is_thin(module: Path) -> None:
+    code = module.read_text(encoding="utf-8").split("from ansible.module_utils.basic", 1)[1]
+    assert len(code.splitlines()) <= 120
+
+
+def test_module_utils_use_the_standard_library_only() -> None:
+    import sys
+
+    allowed = set(sys.stdlib_module_names) | {"ansible_collections", "__future__", "ansible"}
+    wrong = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in (ROOT / "plugins/module_utils").rglob("*.py")
+        for name in re.findall(
+            r"^\s*(?:from|import) ([a-zA-Z_][a-zA-Z0-9_]*)", path.read_text(encoding="utf-8"), re.MULTILINE
+        )
+        if name not in allowed
+    ]
+    assert wrong == []
+
+
+def test_the_action_group_names_every_module() -> None:
+    runtime = yaml.safe_load((ROOT / "meta/runtime.yml").read_text(encoding="utf-8"))
+    assert sorted(runtime["action_groups"]["all"]) == [module.stem for module in MODULES]
+
+
+def test_every_playbook_of_the_root_is_one_of_the_collection() -> None:
+    root = yaml.safe_load((ROOT / "site.yml").read_text(encoding="utf-8"))
+    imported = [play["ansible.builtin.import_playbook"] for play in root]
+    assert imported == ["playbooks/site.yml"]
+    assert all((ROOT / name).is_file() for name in imported)
