@@ -16,7 +16,7 @@ demo: setup ## three hosts up and checked, the bundle built and verified, a tabl
 	@$(python) -m dev.demo
 
 demo-down: setup ## take the demo's hosts away again (the caches stay)
-	@$(python) -m tests.hosts down --name local
+	@$(python) -m tests.hosts down local
 
 test: setup ## every test there is, tier by tier, with a table at the end
 	@$(python) -m dev.run_tests

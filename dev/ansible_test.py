@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs ansible-test, which wants the collection at ansible_collections/holdfast/edge and in a git checkout.
 
-A copy of what git would keep stands in for the checkout, so that neither its path nor its link to itself matters.
+A copy of what git would keep stands in for the checkout, without its links, which ansible-test refuses.
 """
 
 from __future__ import annotations
 
 import ast
+import fcntl
 import os
 import shutil
 import subprocess
@@ -30,7 +31,7 @@ def pip_settings() -> str:
     listing = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     settings = {}
     for line in listing.stdout.splitlines():
-        key, _, value = line.partition("=")
+        key, value = line.split("=", 1)
         settings[key.rpartition(".")[2]] = ast.literal_eval(value)
     return "\n".join(["[global]", *(f"{key} = {value}" for key, value in settings.items())]) + "\n"
 
@@ -49,7 +50,10 @@ def main() -> int:
     verb, *rest = sys.argv[1:]
     home = CACHE / "ansible-test"
     collection = home / "ansible_collections/holdfast/edge"
-    checkout.copy(collection)
+    home.mkdir(parents=True, exist_ok=True)
+    lock = (home / "lock").open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)  # a second run at once waits, since the copy is one
+    checkout.copy(collection, links=False)
     make_home(home)
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     command = ["ansible-test", verb, "--venv", "--python", python, "--color", "no", *rest]

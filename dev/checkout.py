@@ -10,9 +10,6 @@ from pathlib import Path
 
 from dev.paths import ROOT
 
-# The checkout's link to itself; tools that want a real path get a real path instead.
-SELF_LINK = "collections/ansible_collections"
-
 
 def files() -> list[str]:
     """Names of the files that git tracks, or would track when they were added."""
@@ -22,11 +19,11 @@ def files() -> list[str]:
     return [name for name in names if (ROOT / name).is_symlink() or (ROOT / name).exists()]
 
 
-def copy(target: Path) -> None:
-    """Make `target` hold those files, and nothing else, as a git checkout."""
+def copy(target: Path, links: bool = True) -> None:
+    """Make `target` hold those files, and nothing else, as a git checkout; without links, second names are left out."""
     shutil.rmtree(target, ignore_errors=True)
     for name in files():
-        if name.startswith(SELF_LINK):
+        if (ROOT / name).is_symlink() and not links:
             continue
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, target / name, follow_symlinks=False)

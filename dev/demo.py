@@ -13,12 +13,17 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from dev.paths import BUNDLE, CACHE
+from dev.paths import BUNDLE, CACHE, ROOT
+from tests import hosts
 from tests.playbook import run_playbook
 
 # The stand-in for k3s comes with its own issue; until then k3s has only its release way, which needs the internet.
 WITHOUT = ["k3s", "k3s-airgap-images"]
 MIB = 1024 * 1024
+
+# inventory/local knows the hosts by these.
+SET, NETWORK = "local", "10.78.0.0/24"
+QUESTION = ". /etc/os-release; echo $PRETTY_NAME; systemctl is-system-running; uname -r; uptime -s"
 
 
 def say(text: str) -> None:
@@ -60,6 +65,24 @@ def bundle_table() -> str:
     return f"{columns(rows)}\n{len(rows) - 1} files, {total:.0f} MiB in {BUNDLE}\n{left_out}"
 
 
+def raise_hosts() -> str:
+    """Bring the hosts up, or find them up; returns how long it took."""
+    started = time.monotonic()
+    outcome = hosts.up(hosts.Wish(name=SET, count=3, network=NETWORK), lambda line: say(f"hosts: {line}"))
+    seconds = time.monotonic() - started
+    say(f"hosts: {outcome.sentence}")
+    return f"{seconds:.1f} s"
+
+
+def host_table() -> str:
+    """What each host says of itself, over ssh."""
+    rows = [("host", "address", "system", "state", "kernel", "up since")]
+    for host in hosts.load(SET).hosts:
+        answer = hosts.run(hosts.load(SET), host, QUESTION).stdout
+        rows.append((host.name, host.address, *answer.strip().splitlines()))
+    return columns(rows)
+
+
 def main() -> int:
     arguments = sys.argv[1:]
     if arguments == ["bundle"]:
@@ -67,7 +90,22 @@ def main() -> int:
     if arguments:
         say(f"demo: the only argument is 'bundle', not {' '.join(arguments)}. Nothing was done.")
         return 2
+    try:
+        hosts_seconds = raise_hosts()
+    except hosts.HostsError as error:
+        say(f"demo: {error}")
+        return 1
     started = time.monotonic()
+    if not make_bundle():
+        say("demo: the bundle is not whole; what was built so far is kept, and the next run goes on from there.")
+        return 1
+    bundle_seconds = f"{time.monotonic() - started:.0f} s"
+    if run_playbook("site.yml", inventory=ROOT / "inventory/local", quiet=False).rc != 0:
+        say("demo: site.yml refused a host; its reason is above. Nothing was changed on the hosts.")
+        return 1
+    say(f"\nHosts ({hosts_seconds})\n{host_table()}\n\nBundle ({bundle_seconds})\n{bundle_table()}\n")
+    say("Look around:   .venv/bin/python -m tests.hosts ssh local local-1")
+    say("Take it away:  make demo-down")
     return 0
 
 

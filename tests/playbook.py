@@ -63,7 +63,6 @@ def run_playbook(
             cmdline=cmdline or None,
             envvars={
                 **os.environ,
-                "ANSIBLE_CONFIG": str(project / "ansible.cfg"),
                 "ANSIBLE_FORCE_COLOR": "0",
                 **(environment or {}),
             },
