@@ -52,7 +52,7 @@ CHECKS: tuple[Check, ...] = (
         "antsibull-docs",
         (
             *("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--skip-rstcheck"),
-            *("--validate-collection-refs", "self", "--disallow-unknown-collection-refs", "--no-installed", "."),
+            *("--validate-collection-refs", "self", "--disallow-unknown-collection-refs", "."),
         ),
         20,
     ),
