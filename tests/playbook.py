@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -63,7 +64,10 @@ def run_playbook(
             cmdline=cmdline or None,
             envvars={
                 **os.environ,
-                "ANSIBLE_FORCE_COLOR": "0",
+                # The runner gives Ansible a terminal; whether there is one to colour for is only known here.
+                **({} if sys.stdout.isatty() else {"ANSIBLE_NOCOLOR": "1"}),
+                "ANSIBLE_LOCALHOST_WARNING": "false",
+                "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
                 **(environment or {}),
             },
             quiet=quiet,

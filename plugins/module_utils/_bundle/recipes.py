@@ -1,0 +1,116 @@
+# SPDX-FileCopyrightText: 2026 The Holdfast authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the files of one target come to be: a key for all that decides the result, and the work itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import chart, debian, gobuild
+from .catalogue import ARCHITECTURES, Artifact, ChartBuild, DebianBuild, GoBuild, Release, fill
+from .download import Download
+from .errors import BundleError
+from .exchange import mirrored
+from .extract import take_members
+from .files import key_of
+from .plan import ANY, Target, pin_of
+from .progress import spoken_seconds
+from .workshop import Workshop
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """`make` puts the files into an empty folder; equal keys mean equal results."""
+
+    key: str
+    source: str
+    # Of builds only one runs at a time: each uses every core by itself.
+    build: bool
+    make: Callable[[Path], dict[str, Path]]
+
+
+def recipe_for(target: Target, workshop: Workshop) -> Recipe:
+    """The recipe of a target in its way."""
+    artifact = target.artifact
+    if target.way == "release" and artifact.release:
+        return _release(target, artifact.release, workshop)
+    if isinstance(artifact.build, GoBuild):
+        return _go(target, artifact.build, workshop)
+    if isinstance(artifact.build, DebianBuild):
+        return _debian(target, artifact.build, workshop)
+    if isinstance(artifact.build, ChartBuild):
+        return _chart(artifact, artifact.build, workshop)
+    raise BundleError(f"{target.label} has no way {target.way}.")
+
+
+def release_url(target: Target, release: Release) -> str:
+    """The upstream's own address."""
+    architecture = ARCHITECTURES[0] if target.architecture == ANY else target.architecture
+    return fill(release.urls[architecture], target.artifact.version, architecture, in_url=True)
+
+
+def _release(target: Target, release: Release, workshop: Workshop) -> Recipe:
+    artifact, architecture = target.artifact, target.architecture
+    url, pin = release_url(target, release), str(pin_of(target))
+    members = {name: fill(inside, artifact.version, architecture) for name, inside in release.members.items()}
+    facts = {"how": "release", "sha256": pin, "members": members, "files": list(artifact.files)}
+
+    def make(folder: Path) -> dict[str, Path]:
+        with workshop.lock_for(pin):
+            fetched = workshop.store.verified(pin, f"{target.label}") or _fetch(target, url, pin, workshop)
+        if not members:
+            return {artifact.files[0]: fetched}
+        return take_members(members, folder, f"{target.label}, {url.rpartition('/')[2]}", path=fetched)
+
+    return Recipe(key_of(facts), url, False, make)
+
+
+def _fetch(target: Target, url: str, pin: str, workshop: Workshop) -> Path:
+    source = mirrored(url, workshop.mirror)
+    name = url.rpartition("/")[2]
+    part = workshop.store.partial / f"{pin}.part"
+    download = Download(source, pin, f"{target.label}, {name}", part, workshop.patience, workshop.cancel)
+    already = " (going on where an earlier run stopped)" if part.exists() else ""
+    with workshop.progress.step(f"downloading {target.label}{already}", detail=download.status):
+        content = workshop.store.add(download.run())
+    return workshop.store.path_of(content.sha256)
+
+
+def _go(target: Target, build: GoBuild, workshop: Workshop) -> Recipe:
+    directory = workshop.recipes / "build" / build.directory
+    facts = gobuild.recipe_facts(target.artifact, build, target.architecture, directory, workshop.go)
+
+    def make(folder: Path) -> dict[str, Path]:
+        run = gobuild.GoRun(target.artifact, build, target.architecture, directory)
+        with workshop.progress.step(f"building {target.label}", _usually(build.usual_seconds), run.status):
+            return run.make(folder, workshop.cache, workshop.go, workshop.cancel)
+
+    return Recipe(key_of(facts), f"build/{build.directory} with go {facts['toolchain']}", True, make)
+
+
+def _debian(target: Target, build: DebianBuild, workshop: Workshop) -> Recipe:
+    package = debian.find_package(target.artifact, build, target.architecture)
+
+    def make(folder: Path) -> dict[str, Path]:
+        with workshop.progress.step(f"taking {target.label} from Debian", _usually(build.usual_seconds)):
+            return debian.make(target.artifact, build, package, folder)
+
+    source = f"Debian package {package.name} {package.version} {package.architecture}"
+    return Recipe(key_of(debian.recipe_facts(package, build.members)), source, False, make)
+
+
+def _chart(artifact: Artifact, build: ChartBuild, workshop: Workshop) -> Recipe:
+    directory = workshop.recipes / "charts" / build.directory
+    facts = chart.recipe_facts(artifact, directory)
+    return Recipe(
+        key_of(facts),
+        f"charts/{build.directory}",
+        False,
+        lambda folder: {artifact.files[0]: chart.make(artifact, directory, folder)},
+    )
+
+
+def _usually(seconds: int | None) -> str:
+    return f"usually {spoken_seconds(seconds)} on 2 cores" if seconds else ""

@@ -1,0 +1,6 @@
+// SPDX-FileCopyrightText: 2026 The Holdfast authors
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+module holdfast.internal/bundle/pause
+
+go 1.26.0
