@@ -61,7 +61,9 @@ def last_line(log: Path) -> str:
     return next((line.strip()[:110] for line in reversed(lines) if line.strip()), "no output yet")
 
 
-def run_command(command: tuple[str, ...], log: Path, limit_seconds: int) -> int:
+def run_command(
+    command: tuple[str, ...], log: Path, limit_seconds: int, heartbeat_seconds: float = HEARTBEAT_SECONDS
+) -> int:
     """Run with the output in `log`, a sign of life now and then, and an end at the limit."""
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONUNBUFFERED": "1"}
     started = time.monotonic()
@@ -78,7 +80,7 @@ def run_command(command: tuple[str, ...], log: Path, limit_seconds: int) -> int:
         try:
             while True:
                 try:
-                    return process.wait(timeout=HEARTBEAT_SECONDS)
+                    return process.wait(timeout=heartbeat_seconds)
                 except subprocess.TimeoutExpired:
                     elapsed = time.monotonic() - started
                     say(f"    {elapsed:4.0f} s  {last_line(log)}")

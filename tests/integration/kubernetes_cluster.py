@@ -35,7 +35,7 @@ from .kubernetes_remote import Content, Remote, wait_until
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl")
-IMAGES = ("pause", "coredns", "probe")
+IMAGES = ("pause", "coredns", "probe", "metrics-server", "local-path-provisioner", "local-path-helper")
 LANDING = "/opt/proof/images"
 
 
@@ -48,6 +48,10 @@ class Parts:
     def program(self, name: str, file: str, version: str = "*") -> Path:
         """Return a program; the version may be a pattern but must leave one."""
         return self._one(f"{self._architecture}/bin/{name}/{version}/{file}")
+
+    def programs(self, name: str, file: str) -> dict[str, Path]:
+        """Return every version of a program."""
+        return {path.parent.name: path for path in self.bundle.glob(f"{self._architecture}/bin/{name}/*/{file}")}
 
     def image(self, name: str) -> Path:
         """Return an image's archive."""
