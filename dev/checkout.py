@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 from dev.paths import ROOT
@@ -19,12 +20,10 @@ def files() -> list[str]:
     return [name for name in names if (ROOT / name).is_symlink() or (ROOT / name).exists()]
 
 
-def copy(target: Path, links: bool = True) -> None:
-    """Make `target` hold those files, and nothing else, as a git checkout; without links, second names are left out."""
+def copy(target: Path, wanted: Callable[[str], bool] = lambda name: True) -> None:
+    """Make `target` hold those of the files that are wanted, and nothing else, as a git checkout."""
     shutil.rmtree(target, ignore_errors=True)
-    for name in files():
-        if (ROOT / name).is_symlink() and not links:
-            continue
+    for name in filter(wanted, files()):
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, target / name, follow_symlinks=False)
     subprocess.run(["git", "init", "--quiet"], cwd=target, check=True)
