@@ -13,7 +13,7 @@ and the same from Python::
 from __future__ import annotations
 
 from .model import FAULTS, Host, HostsError, HostSet, Sizing
-from .sets import Outcome, Wish, down, heal, inflict, load, session_set, up
+from .sets import Outcome, Wish, down, heal, inflict, load, prepare, session_set, up
 from .ssh import run, ssh_command
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "heal",
     "inflict",
     "load",
+    "prepare",
     "run",
     "session_set",
     "ssh_command",

@@ -66,6 +66,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_output(down)
     down.set_defaults(run=_down)
 
+    prepare = commands.add_parser("prepare", help="make the engine and the image ready, so that 'up' is fast")
+    prepare.add_argument("--tier", default="container", help=f"{' or '.join(tiers.TIERS)} (default: %(default)s)")
+    prepare.add_argument("--distribution", default=distribution.DEFAULT_DISTRIBUTION, help="default: %(default)s")
+    prepare.set_defaults(run=_prepare)
+
     commands.add_parser("list", help="show sets and hosts").set_defaults(run=_list)
 
     shell = commands.add_parser("ssh", help="open a shell on a host, or run a command there")
@@ -156,6 +161,12 @@ def _up(options: argparse.Namespace) -> int:
     return 0
 
 
+def _prepare(options: argparse.Namespace) -> int:
+    sets.prepare(options.tier, options.distribution, _reporter(options))
+    print(f"The tier {options.tier} is ready.")
+    return 0
+
+
 def _down(options: argparse.Namespace) -> int:
     names = state.names() if options.all else options.names
     if not names and not options.all:
@@ -171,7 +182,7 @@ def _down(options: argparse.Namespace) -> int:
 
 def _list(_options: argparse.Namespace) -> int:
     table = [("SET", "TIER", "NETWORK", "HOST", "ADDRESS", "STATE", "FAULTS")]
-    for record, alive, faults in sets.listed():
+    for record, alive, faults in sets.listed(lambda line: print(f"warning: {line}", file=sys.stderr)):
         half_made = "" if record.stage == state.READY else " (half-made)"
         for host in record.host_set.hosts:
             where = (record.host_set.name, record.host_set.tier, record.host_set.network)

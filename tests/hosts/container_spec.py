@@ -71,13 +71,22 @@ def own(host_set: HostSet) -> dict[str, Any]:
 
 
 def network_name(host_set: HostSet) -> str:
-    """Return the engine's name for the set's network."""
-    return f"holdfast-{host_set.name}"
+    """Return the engine's name for the set's network; sets of two caches may have the same name."""
+    return f"holdfast-{host_set.name}-{_place(host_set)[:6]}"
+
+
+def container_name(host_set: HostSet, host: Host) -> str:
+    """Return the engine's name for the host."""
+    return f"holdfast-{host.name}-{_place(host_set)[:6]}"
 
 
 def bridge_name(host_set: HostSet) -> str:
     """Return the interface name of the set's network on this machine; the kernel allows 15 characters."""
-    return "hf" + hashlib.sha256(str(host_set.directory).encode()).hexdigest()[:10]
+    return f"hf{_place(host_set)[:10]}"
+
+
+def _place(host_set: HostSet) -> str:
+    return hashlib.sha256(str(host_set.directory).encode()).hexdigest()
 
 
 def create_options(
@@ -105,7 +114,7 @@ def create_options(
     )
     # What "--security-opt systempaths=unconfined" means on the wire: nothing of /proc is masked or read-only.
     host_config.update(MaskedPaths=[], ReadonlyPaths=[])
-    return f"holdfast-{host.name}", {
+    return container_name(host_set, host), {
         "image": image_name,
         "hostname": host.name,
         "labels": {**labels(host_set), LABEL_HOST: host.name},

@@ -149,21 +149,27 @@ def _install(report: Report) -> None:
         return
     report("Installing the container engine, Debian's docker.io (usually under a minute).")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for arguments in (["update", "-q"], ["install", "-q", "-y", "--no-install-recommends", "docker.io"]):
+    # A list that cannot be fetched may be one that we do not need; whether this one works, installing will tell.
+    for arguments in (["update"], ["install", "-y", "--no-install-recommends", "docker.io"]):
         done = subprocess.run(
-            ["apt-get", *arguments],
+            ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=120", *arguments],
             env=environment,
             check=False,
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
         )
-        if done.returncode != 0:
-            raise HostsError(
-                f"The container engine could not be installed: 'apt-get {' '.join(arguments)}' said: "
-                f"{_last_line(done.stderr or done.stdout)} Put that right, or install Docker Engine 20.10 or later "
-                "yourself, then run this again."
-            )
+    if done.returncode != 0:
+        raise HostsError(
+            f"The container engine could not be installed: 'apt-get install docker.io' said: "
+            f"{_last_line(done.stderr or done.stdout)} Put that right, or install Docker Engine 20.10 or later "
+            "yourself, then run this again."
+        )
+    if shutil.which("dockerd") is None:
+        raise HostsError(
+            "Debian's docker.io is installed and yet there is no program dockerd, so no engine was started. "
+            "Run: apt-get install --reinstall docker.io, then run this again."
+        )
 
 
 def _start(report: Report) -> docker.DockerClient:

@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import signal
+import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -72,6 +72,13 @@ def up(wish: Wish, report: Report = silent) -> Outcome:
         return _make(wish, report)
 
 
+def prepare(tier: str = "container", distribution: str = DEFAULT_DISTRIBUTION, report: Report = silent) -> None:
+    """Make all that a tier keeps in the cache, so that the first 'up' is as fast as the next."""
+    found = tiers.find(tier, distribution)
+    found.check(1, found.default_sizing)
+    found.prepare(report)
+
+
 def down(name: str, report: Report = silent) -> bool:
     """Remove all of the set; return whether there was anything of it."""
     _check_name(name)
@@ -100,11 +107,15 @@ def load(name: str) -> HostSet:
     return _record(name).host_set
 
 
-def listed() -> list[tuple[state.Record, dict[str, str], dict[str, list[str]]]]:
+def listed(report: Report = silent) -> list[tuple[state.Record, dict[str, str], dict[str, list[str]]]]:
     """Return each set's record, the state of its hosts, and the faults that were done to them."""
     rows = []
     for name in state.names():
-        record = state.load(name)
+        try:
+            record = state.load(name)
+        except HostsError as error:
+            report(str(error))
+            continue
         if record is None:
             continue
         alive = tiers.find(record.host_set.tier, record.distribution).alive(record.host_set)
@@ -309,14 +320,14 @@ def _one_at_a_time(host: Host) -> AbstractContextManager[int]:
 @contextmanager
 def _no_second_interrupt() -> Iterator[None]:
     # A person who presses Ctrl-C twice means "stop now"; half a removal would only make the next run longer.
-    try:
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    except ValueError:
+    if threading.current_thread() is not threading.main_thread():
         # Only the main thread may set handlers, and only it is interrupted.
         yield
         return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
     try:
         yield
     finally:
-        with contextlib.suppress(ValueError):
-            signal.signal(signal.SIGINT, before)
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

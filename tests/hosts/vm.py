@@ -58,8 +58,8 @@ class VmTier:
         missing = _missing_packages()
         if missing and shutil.which("apt-get") is None:
             raise HostsError(f"Programs are missing, and there is no apt-get to install {' '.join(missing)} with.")
-        _check_memory(count, sizing)
-        _check_disk(count, sizing)
+        check_memory(count, sizing)
+        check_disk(count, sizing)
 
     def prepare(self, report: Report) -> None:
         """Install the programs that are missing, make the image, and find out about KVM."""
@@ -99,7 +99,8 @@ class VmTier:
         vm_faults.heal(host_set, host)
 
 
-def _check_memory(count: int, sizing: Sizing) -> None:
+def check_memory(count: int, sizing: Sizing) -> None:
+    """Refuse machines that are too small, or too many for the memory that is free."""
     if sizing.memory_mb < LEAST_MEMORY_MB:
         raise HostsError(
             f"{sizing.memory_mb} MB is too little memory for a virtual machine to boot; {LEAST_MEMORY_MB} is the "
@@ -114,7 +115,8 @@ def _check_memory(count: int, sizing: Sizing) -> None:
         )
 
 
-def _check_disk(count: int, sizing: Sizing) -> None:
+def check_disk(count: int, sizing: Sizing) -> None:
+    """Refuse disks that are too small, or too many for the room that is free."""
     if sizing.disk_gb < LEAST_DISK_GB:
         raise HostsError(
             f"{sizing.disk_gb} GB is too small a disk for a virtual machine; {LEAST_DISK_GB} is the least. "

@@ -28,9 +28,9 @@ def inflict(host_set: HostSet, host: Host, fault: str, options: Mapping[str, str
         "kill": lambda: vm_machine.power_off(host_set, host),
         "pause": lambda: vm_machine.pause(host_set, host),
         "cut": lambda: vm_network.cut(host_set, host),
-        "slow": lambda: vm_network.slow(host_set, host, _rate(options)),
-        "fill": lambda: _fill(host_set, host, _number(options, "megabytes", at_least=0)),
-        "skew": lambda: _skew(host_set, host, _number(options, "seconds")),
+        "slow": lambda: vm_network.slow(host_set, host, rate(options)),
+        "fill": lambda: _fill(host_set, host, number(options, "megabytes", at_least=0)),
+        "skew": lambda: _skew(host_set, host, number(options, "seconds")),
         "reboot": lambda: _reboot(host_set, host),
     }
     if fault not in todo:
@@ -65,16 +65,16 @@ def wait_until_it_answers(host_set: HostSet, hosts: tuple[Host, ...]) -> None:
             if not vm_machine.is_on(host_set, host):
                 raise HostsError(
                     f"{host.name}: the machine switched itself off while it booted; its last words: "
-                    f"{vm_machine.last_words(host_set, host)} The console's log is "
-                    f"{vm_machine.console_of(host_set, host)}; 'down {host_set.name}' removes what was made."
+                    f"{vm_machine.last_words(host_set, host)} A copy of its console's log is "
+                    f"{vm_machine.keep_console(host_set, host)}; read it, then run the same command again."
                 )
             if ssh.answers(host_set, host):
                 waiting.remove(host)
             elif time.monotonic() > deadline:
                 raise HostsError(
                     f"{host.name}: ssh at {host.address} did not answer within {ANSWER_SECONDS:.0f} s; the console's "
-                    f"last words: {vm_machine.last_words(host_set, host)} Its log is "
-                    f"{vm_machine.console_of(host_set, host)}; 'down {host_set.name}' removes what was made."
+                    f"last words: {vm_machine.last_words(host_set, host)} A copy of its log is "
+                    f"{vm_machine.keep_console(host_set, host)}; read it, then run the same command again."
                 )
         time.sleep(0.2)
 
@@ -131,19 +131,21 @@ def _on(host_set: HostSet, host: Host, command: str) -> str:
     )
 
 
-def _rate(options: Mapping[str, str]) -> str:
-    rate = options.get("rate", DEFAULTS["rate"])
-    if not RATE.fullmatch(rate):
-        raise HostsError(f"{rate} is not a rate. Write a number with its unit, such as 1mbit or 256kbit.")
-    return rate
+def rate(options: Mapping[str, str]) -> str:
+    """Return the wanted rate, in words that tc takes."""
+    text = options.get("rate", DEFAULTS["rate"])
+    if not RATE.fullmatch(text):
+        raise HostsError(f"{text!r} is not a rate. Write a number with its unit, such as 1mbit or 256kbit.")
+    return text
 
 
-def _number(options: Mapping[str, str], name: str, at_least: int | None = None) -> int:
+def number(options: Mapping[str, str], name: str, at_least: int | None = None) -> int:
+    """Return the wanted number, or what is usual."""
     text = options.get(name, DEFAULTS[name])
     try:
-        number = int(text)
+        value = int(text)
     except ValueError:
         raise HostsError(f"{text} is not a number of {name}. Write a whole one, such as {DEFAULTS[name]}.") from None
-    if at_least is not None and number < at_least:
+    if at_least is not None and value < at_least:
         raise HostsError(f"{text} {name} is too few; {at_least} is the least.")
-    return number
+    return value

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 
 from .model import HostsError
 
-SEED = "opt/holdfast/seed"
-"""The name under which the machine finds its own identity in what QEMU hands it."""
+SEED = "seed.tar"
+"""The file of the first file system in which a machine finds its own identity."""
 
 PROBE = "holdfast.probe"
 """On the kernel's command line: say PROBE_ANSWER and switch off."""
@@ -22,11 +22,15 @@ PROBE_ANSWER = "holdfast: this processor runs programs"
 
 INIT = f"""#!/bin/busybox sh
 b=/bin/busybox
+stop() {{
+    echo "holdfast: $1"
+    $b poweroff -f
+}}
 $b mount -t devtmpfs dev /dev
 $b mount -t proc proc /proc
 $b mount -t sysfs sys /sys
 for module in /modules/*.ko; do
-    $b insmod $module || echo "holdfast: $module does not load"
+    $b insmod $module || stop "$module does not load"
 done
 if $b grep -q {PROBE} /proc/cmdline; then
     echo "{PROBE_ANSWER}"
@@ -39,12 +43,12 @@ for try in 1 2 3 4 5 6 7 8 9 10; do
     [ -n "$root" ] && break
     $b sleep 1
 done
-$b mount -t ext4 $root /target || echo "holdfast: the root disk cannot be mounted"
+$b mount -t ext4 $root /target || stop "the root disk cannot be mounted"
 # Only at the first boot: what a play changes later is its own. The mark is written last, so that a power cut in between
 # starts over.
 if [ ! -e /target/etc/holdfast-seeded ]; then
-    $b tar -xf /sys/firmware/qemu_fw_cfg/by_name/{SEED}/raw -C /target && $b sync && \\
-        echo seeded > /target/etc/holdfast-seeded && $b sync
+    $b tar -xf /{SEED} -C /target && $b sync && echo seeded > /target/etc/holdfast-seeded && $b sync || \\
+        stop "the seed cannot be unpacked"
 fi
 $b umount /proc
 $b umount /sys
@@ -102,6 +106,11 @@ def initrd(busybox: bytes, modules: Mapping[str, bytes]) -> bytes:
     for number, (name, content) in enumerate(modules.items()):
         files[f"modules/{number:02d}-{name}"] = (REGULAR | 0o644, content)
     return newc(files)
+
+
+def with_seed(archive: bytes, seed: bytes) -> bytes:
+    """Return the archive for one machine; the kernel unpacks archives that follow each other as one."""
+    return archive + newc({SEED: (REGULAR | 0o600, seed)})
 
 
 def newc(files: Mapping[str, tuple[int, bytes]]) -> bytes:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -12,17 +13,19 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from . import processes, vm_processes, vm_qmp, vm_seed
+from . import processes, vm_initrd, vm_processes, vm_qmp, vm_seed
 from .files import write_atomically
 from .model import Host, HostsError, HostSet, Sizing
+from .paths import hosts_root
 from .vm_image import VmImage
-from .vm_initrd import SEED
 from .vm_network import inside, network_of, tap_of
 
 QEMU = "qemu-system-x86_64"
 SWTPM = "swtpm"
 DATA_DISK_GB = 4
 TPM_SECONDS = 10.0
+INITRD_ADDRESS = 128 << 20
+"""Above the unpacked kernel, which ends below 100 MB, and well within the least memory of a machine."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +63,17 @@ def make(host_set: HostSet, host: Host, image: VmImage, sizing: Sizing, accelera
     _make_disk(folder / "root.qcow2", sizing.disk_gb, ["-b", str(backing), "-F", "raw"])
     _make_disk(folder / "data.qcow2", DATA_DISK_GB, [])
     (folder / "tpm").mkdir(mode=0o700, exist_ok=True)
-    vm_seed.ensure_seed(host_set, host, folder)
+    seed = vm_seed.ensure_seed(host_set, host, folder)
+    scratch = folder / "initrd.new"
+    scratch.touch(mode=0o600)
+    first = VmImage(Path(_hardware(host_set, host).image)).initrd
+    scratch.write_bytes(vm_initrd.with_seed(first.read_bytes(), seed.read_bytes()))
+    scratch.replace(folder / "initrd")
 
 
 def is_made(host_set: HostSet, host: Host) -> bool:
     """Return whether the machine exists, on or off."""
-    return (folder_of(host_set, host) / "seed.tar").exists()
+    return (folder_of(host_set, host) / "initrd").exists()
 
 
 def is_on(host_set: HostSet, host: Host) -> bool:
@@ -89,9 +97,7 @@ def power_on(host_set: HostSet, host: Host) -> None:
         # Nothing of the user's own configuration, and no device that is not named here.
         *("-no-user-config", "-nodefaults", "-display", "none", "-name", _mark(host_set, host) + "debug-threads=off"),
         *("-machine", "pc", *hardware.accelerator, "-smp", str(hardware.cpus), "-m", str(hardware.memory_mb)),
-        *("-kernel", str(image.kernel), "-initrd", str(image.initrd)),
-        *("-append", "console=ttyS0 root=/dev/vda rw net.ifnames=0 panic=10"),
-        *("-fw_cfg", f"name={SEED},file={_escaped(folder / 'seed.tar')}"),
+        *("-kernel", str(image.kernel), *_initrd(folder / "initrd")),
         *_disk("root", folder / "root.qcow2"),
         *_disk("data", folder / "data.qcow2"),
         *("-netdev", f"tap,id=net,ifname={tap_of(host_set, host)},script=no,downscript=no"),
@@ -104,7 +110,7 @@ def power_on(host_set: HostSet, host: Host) -> None:
         *("-chardev", f"socket,id=qmp,server=on,wait=off,path={_socket(host_set, host, 'qmp')}"),
         *("-mon", "chardev=qmp,mode=control"),
     ]
-    processes.start_detached(inside(network_of(host_set), command), folder / "qemu.log")
+    _start(host, inside(network_of(host_set), command), folder / "qemu.log")
 
 
 def power_off(host_set: HostSet, host: Host) -> bool:
@@ -155,9 +161,18 @@ def last_words(host_set: HostSet, host: Host) -> str:
         except OSError:
             continue
         lines = [line.strip() for line in text.splitlines() if line.strip() and "warning:" not in line]
+        own = [line for line in lines if line.startswith("holdfast:")]
         if lines:
-            return lines[-1]
+            return (own or lines)[-1]
     return "nothing"
+
+
+def keep_console(host_set: HostSet, host: Host) -> Path:
+    """Copy the console's log to where it outlives the set, and return that place."""
+    kept = hosts_root() / f"{host.name}-console.log"
+    with contextlib.suppress(OSError):
+        shutil.copyfile(console_of(host_set, host), kept)
+    return kept
 
 
 def _command(host_set: HostSet, host: Host, command: str) -> None:
@@ -177,12 +192,19 @@ def _power_tpm(host_set: HostSet, host: Host) -> None:
     control.unlink(missing_ok=True)
     command = [SWTPM, "socket", "--tpm2", "--terminate", "--tpmstate", _tpm_state(host_set, host)]
     log = folder_of(host_set, host) / "swtpm.log"
-    processes.start_detached([*command, "--ctrl", f"type=unixio,path={control}"], log)
+    _start(host, [*command, "--ctrl", f"type=unixio,path={control}"], log)
     deadline = time.monotonic() + TPM_SECONDS
     while not control.exists():
         if time.monotonic() > deadline:
             raise HostsError(f"{host.name}: its TPM did not start; what it said is in {log}. Run the command again.")
         time.sleep(0.02)
+
+
+def _start(host: Host, command: list[str], log: Path) -> None:
+    try:
+        processes.start_detached(command, log)
+    except OSError as error:
+        raise HostsError(f"{host.name}: {error}. The machine is off, its disks are safe; run this again.") from error
 
 
 def _make_disk(disk: Path, size_gb: int, backing: list[str]) -> None:
@@ -195,6 +217,17 @@ def _make_disk(disk: Path, size_gb: int, backing: list[str]) -> None:
         scratch.unlink(missing_ok=True)
         raise HostsError(f"The disk {disk} could not be made: {done.stderr.strip()} Nothing half-made was kept.")
     scratch.replace(disk)
+
+
+def _initrd(path: Path) -> tuple[str, ...]:
+    # QEMU 7.2 lays its own -initrd over the ACPI tables, which a TPM makes longer than it reckons with; the kernel then
+    # sees no ACPI, and so no TPM. We put it elsewhere and say where. The kernel reads that too late to keep the
+    # place free, so the place is taken out of its memory as well.
+    loader = f"loader,file={_escaped(path)},addr={INITRD_ADDRESS:#x},force-raw=on"
+    size = path.stat().st_size
+    whole = -(-size // (1 << 20)) << 20
+    place = f"initrdmem={INITRD_ADDRESS:#x},{size:#x} memmap={whole:#x}${INITRD_ADDRESS:#x}"
+    return ("-device", loader, "-append", f"console=ttyS0 rw net.ifnames=0 panic=10 {place}")
 
 
 def _disk(name: str, path: Path) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from .distribution import Distribution
 from .model import HostsError
 
 DATA = Path(__file__).parent / "vm_distributions"
-RECIPE_VERSION = 1
+RECIPE_VERSION = 2
 """Rises when vm_image.py makes something else of the same data."""
 
 OWN_FILES = ("etc/ssh/sshd_config.d/10-holdfast.conf", "etc/systemd/journald.conf.d/10-holdfast.conf")

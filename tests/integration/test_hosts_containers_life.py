@@ -4,14 +4,18 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.hosts import HostsError, Wish, down, engine, heal, load, run, state, up
+from tests.hosts import HostsError, Wish, down, engine, heal, inflict, load, run, state, up
+from tests.hosts.container_spec import container_name
+from tests.hosts.disks import mount_point
 
 from .containers_support import (
     Live,
@@ -19,6 +23,7 @@ from .containers_support import (
     command,
     live_set,
     of_set,
+    output,
     reachable,
     spare_set,
     start_command,
@@ -39,75 +44,6 @@ def spare() -> Iterator[str]:
     """Give the name of a set that a test makes and breaks."""
     with spare_set("it-spare") as name:
         yield name
-
-
-def test_up_with_another_shape_is_refused_and_changes_nothing(live: Live) -> None:
-    with pytest.raises(HostsError, match=r"another shape \(hosts: 3, and 2 was asked for\).*down it-life"):
-        up(Wish(name=live.host_set.name, count=2))
-    assert all(reachable(host) for host in live.host_set.hosts)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (
-            ("up", "--name", "it-spare", "--tier", "cloud"),
-            "There is no tier cloud; the test bed knows container and vm.",
-        ),
-        (("up", "--name", "it-spare", "--distribution", "plan9"), "There is no distribution plan9"),
-        (("up", "--name", "it-spare", "--network", "10.0.0.0/33"), "is not an IPv4 network"),
-        (("up", "--name", "it-spare", "--network", "198.18.0.0/8"), "is not an IPv4 network"),
-        (("up", "--name", "it-spare", "--network", "9.9.9.0/24"), "is not a private network"),
-        (("up", "--name", "it-spare", "--network", "10.77.255.0/29", "--count", "9"), "has room for 5 hosts, and 9"),
-        (("up", "--name", "it-spare", "--count", "0"), "at least one host"),
-        (("up", "--name", "it-spare", "--memory", "99999999"), "MB free. Nothing was made."),
-        (("up", "--name", "it-spare", "--memory", "1"), "1 MB is too little"),
-        (("up", "--name", "it-spare", "--disk", "99999999"), "GB are free there. Nothing was made."),
-        (("up", "--name", "it-spare", "--cpus", "4096"), "a host cannot have 4096"),
-        (("up", "--name", "No Good"), "cannot name a set"),
-        (("down", "../up"), "cannot name a set"),
-        (("fault", "it-nobody", "x", "cut"), "There is no set it-nobody"),
-        (("fault", "it-life", "it-life-9", "cut"), "there is no host it-life-9 in this set"),
-        (("fault", "it-life", "it-life-1", "melt"), "There is no fault melt; the test bed knows kill, pause, cut"),
-        (("fault", "it-life", "it-life-1", "skew"), "shares the machine's clock"),
-        (("fault", "it-life", "it-life-1", "slow", "--rate", "fast"), "fast is not a rate"),
-        (("fault", "it-life", "it-life-1", "fill", "--megabytes", "-1"), "not a number of megabytes"),
-    ],
-)
-def test_bad_input_gets_one_sentence_and_changes_nothing(live: Live, arguments: tuple[str, ...], sentence: str) -> None:
-    said = command(*arguments)
-    assert said.returncode == 1
-    assert said.stdout == ""
-    assert said.stderr.startswith("error: ")
-    assert said.stderr.count("\n") == 1
-    assert sentence in said.stderr
-    assert traces("it-spare") == []
-    assert all(reachable(host) for host in live.host_set.hosts)
-
-
-def test_a_network_in_use_is_refused_by_the_name_of_its_user(live: Live) -> None:
-    said = command("up", "--name", "it-spare", "--network", live.host_set.network)
-    assert f"overlaps {live.host_set.network} of the set it-life" in said.stderr
-    client = engine.connect()
-    bridge = client.networks.get("bridge").attrs["IPAM"]["Config"][0]["Subnet"]
-    said = command("up", "--name", "it-spare", "--network", bridge)
-    assert "of the container network bridge" in said.stderr
-    assert traces("it-spare") == []
-
-
-def test_an_engine_that_cannot_be_used_is_refused_with_the_remedy() -> None:
-    said = command("up", "--name", "it-spare", environment={"DOCKER_HOST": "tcp://192.0.2.1:2375"})
-    assert "Unset DOCKER_HOST" in said.stderr
-    said = command("up", "--name", "it-spare", environment={"DOCKER_HOST": "unix:///nonexistent/docker.sock"})
-    assert "does not answer. Start it, or unset DOCKER_HOST" in said.stderr
-    assert traces("it-spare") == []
-
-
-def test_missing_programs_are_named_with_the_packages_that_bring_them(tmp_path: Path) -> None:
-    said = command("up", "--name", "it-spare", environment={"PATH": str(tmp_path)})
-    assert said.returncode == 1
-    assert "need ip, mkfs.ext4, mount, nsenter, ssh, tc, umount on this machine" in said.stderr
-    assert "apt-get install e2fsprogs iproute2 mount openssh-client util-linux" in said.stderr
 
 
 def test_two_sets_stand_side_by_side_and_down_takes_only_its_own(live: Live, spare: str) -> None:
@@ -159,7 +95,8 @@ def test_an_up_that_was_killed_in_the_middle_is_finished_by_the_next(spare: str,
     assert outcome.changed
     assert [host.name for host in outcome.host_set.hosts] == ["it-spare-1"]
     assert reachable(outcome.host_set.hosts[0])
-    assert [trace for trace in traces(spare) if trace.startswith("container")] == ["container holdfast-it-spare-1"]
+    names = [trace for trace in traces(spare) if trace.startswith("container")]
+    assert names == [f"container {container_name(outcome.host_set, outcome.host_set.hosts[0])}"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -197,7 +134,7 @@ def test_down_goes_on_where_a_killed_down_stopped(spare: str) -> None:
 
 def test_a_set_whose_container_was_removed_behind_its_back_is_made_again(spare: str) -> None:
     host_set = up(Wish(name=spare, count=2)).host_set
-    engine.connect().containers.get("holdfast-it-spare-1").remove(force=True)
+    engine.connect().containers.get(container_name(host_set, host_set.hosts[0])).remove(force=True)
     with pytest.raises(HostsError, match=r"its container is gone.*Run 'up --name it-spare'"):
         heal(spare, "it-spare-1")
     outcome = up(Wish(name=spare))
@@ -206,7 +143,38 @@ def test_a_set_whose_container_was_removed_behind_its_back_is_made_again(spare: 
     assert all(reachable(host) for host in outcome.host_set.hosts)
 
 
-def test_the_engine_is_not_stopped_while_hosts_run_in_it(live: Live) -> None:
-    said = command("engine", "stop")
-    assert "unchanged: the test bed started no engine." in said.stdout or "so it was not stopped" in said.stderr
-    assert reachable(live.first)
+def test_two_ups_of_different_sets_at_once_get_different_networks(spare: str) -> None:
+    with spare_set("it-spare-too") as other:
+        both = [start_command("up", "--name", name, "--count", "1") for name in (spare, other)]
+        assert [one.wait(timeout=60) for one in both] == [0, 0]
+        sets = [load(name) for name in (spare, other)]
+        assert sets[0].network != sets[1].network
+        assert all(reachable(host_set.hosts[0]) for host_set in sets)
+
+
+def test_a_set_of_the_same_name_in_another_cache_is_another_set(spare: str, tmp_path: Path) -> None:
+    mine = up(Wish(name=spare, count=1)).host_set
+    environment = {"HOLDFAST_CACHE": str(tmp_path / "a cache with spaces")}
+    try:
+        said = command("up", "--name", spare, "--count", "1", "--json", environment=environment)
+        assert said.returncode == 0, said.stderr
+        theirs = json.loads(said.stdout)
+        assert theirs["network"] != mine.network
+        said = command("ssh", spare, "it-spare-1", "hostname", environment=environment)
+        assert (said.stdout, said.returncode) == ("it-spare-1\n", 0)
+    finally:
+        said = command("down", spare, environment=environment)
+    assert said.returncode == 0, said.stderr
+    assert reachable(mine.hosts[0])
+
+
+def test_up_brings_a_set_back_after_the_machine_itself_was_started_again(spare: str) -> None:
+    host_set = up(Wish(name=spare, count=2)).host_set
+    for host in host_set.hosts:
+        output(host_set, host, "echo kept > /var/lib/holdfast/kept; sync")
+        inflict(spare, host.name, "kill")
+        # What a power cut of the machine leaves: containers that do not run, and no mounts.
+        subprocess.run(["umount", str(mount_point(host_set, host))], check=True)
+    assert up(Wish(name=spare)).changed
+    for host in host_set.hosts:
+        assert output(host_set, host, "cat /var/lib/holdfast/kept") == "kept"
