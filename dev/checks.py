@@ -63,6 +63,7 @@ CHECKS: tuple[Check, ...] = (
     _tests("unit", "pytest", "tests/unit", 30),
     Check("sanity", "ansible-test sanity", _python("dev.ansible_test", "sanity"), 240, 20 * MINUTE),
     Check("sanity", "ansible-test units", _python("dev.ansible_test", "units"), 60, 15 * MINUTE),
+    Check("artifact", "image of the container hosts", _python("tests.hosts", "prepare"), 60),
     _tests("artifact", "build, install, run", "tests/integration/test_artifact.py", 30),
     Check("bundle", "playbooks/bundle.yml", _python("dev.demo", "bundle"), 900, 45 * MINUTE),
     _tests("bundle", "ways, faults, packing", "tests/integration/test_bundle_*.py", 120),

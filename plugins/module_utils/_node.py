@@ -48,6 +48,15 @@ def parse_memory_total(meminfo: str) -> int:
     return 0
 
 
+def memory_limit(root: Path) -> int | None:
+    """What the control group of the whole machine is granted in MiB: less than its memory where it is a container."""
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        text = _read(root / "sys/fs/cgroup" / name).strip()
+        if text.isdigit():
+            return int(text) // MIB
+    return None
+
+
 def free_space(path: Path) -> int:
     """MiB that are free where `path` is, or will be once it is made."""
     while not path.exists():
@@ -66,6 +75,8 @@ def _read(path: Path) -> str:
 def look(state_path: str, controller_epoch: float | None = None, root: Path = Path("/")) -> Node:
     """Read the facts of the machine whose file system starts at `root`."""
     offset = None if controller_epoch is None else round(time.time() - controller_epoch, 1)
+    memory = parse_memory_total(_read(root / "proc/meminfo"))
+    limit = memory_limit(root)
     release = parse_os_release(_read(root / "etc/os-release"))
     return Node(
         distribution=release.get("ID", "unknown").capitalize(),
@@ -74,7 +85,7 @@ def look(state_path: str, controller_epoch: float | None = None, root: Path = Pa
         architecture=platform.machine(),
         kernel=platform.release(),
         cpus=len(os.sched_getaffinity(0)),
-        memory_mb=parse_memory_total(_read(root / "proc/meminfo")),
+        memory_mb=memory if limit is None else min(memory, limit),
         free_mb=free_space(root / state_path.lstrip("/")),
         state_path=state_path,
         machine_id=_read(root / "etc/machine-id").strip(),

@@ -78,7 +78,7 @@ node:
       type: int
       sample: 4
     memory_mb:
-      description: Memory in MiB.
+      description: Memory in MiB; where the machine is a container with a limit, that limit.
       type: int
       sample: 7821
     free_mb:

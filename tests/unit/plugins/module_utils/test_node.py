@@ -36,6 +36,22 @@ def test_the_facts_come_from_the_files_of_the_node(root: Path) -> None:
     assert node.cpus >= 1
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("memory.max", "1073741824", 1024),
+        ("memory.max", "max", 2048),
+        ("memory/memory.limit_in_bytes", "1073741824", 1024),
+        ("memory/memory.limit_in_bytes", "9223372036854771712", 2048),
+    ],
+)
+def test_a_container_has_the_memory_that_it_is_granted(root: Path, name: str, text: str, expected: int) -> None:
+    limit = root / "sys/fs/cgroup" / name
+    limit.parent.mkdir(parents=True)
+    limit.write_text(text + "\n", encoding="utf-8")
+    assert look("/var/lib", root=root).memory_mb == expected
+
+
 def test_the_clock_offset_is_told_only_when_asked_for(root: Path) -> None:
     assert look("/var/lib", root=root).clock_offset_seconds is None
     ahead = look("/var/lib", controller_epoch=time.time() - 60, root=root).clock_offset_seconds
