@@ -69,6 +69,6 @@ CHECKS: tuple[Check, ...] = (
     _tests("bundle", "ways, faults, packing", "tests/integration/test_bundle_*.py", 120),
     _tests("containers", "hosts and faults", "tests/integration/test_hosts_containers*.py", 120),
     _tests("containers", "Kubernetes from the bundle", "tests/integration/test_kubernetes_from_bundle.py", 120),
-    Check("molecule", "all scenarios", ("molecule", "test", "--all", "--report", "--command-borders"), 20, 15 * MINUTE),
+    Check("molecule", "all scenarios", ("molecule", "test", "--all", "--report", "--command-borders"), 30, 15 * MINUTE),
     _tests("vm", "hosts and faults", "tests/integration/test_hosts_vm*.py", 400, 20 * MINUTE),
 )

@@ -38,6 +38,17 @@ def test_a_role_has_every_file_of_the_shape(role: Path) -> None:
 
 
 @pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_a_role_has_a_molecule_scenario_of_its_name(role: Path) -> None:
+    scenario = ROOT / "molecule" / role.name
+    missing = [
+        name
+        for name in ("molecule.yml", "converge.yml", "verify.yml", "cleanup.yml")
+        if not (scenario / name).is_file()
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
 def test_the_defaults_are_those_of_the_argument_specs(role: Path) -> None:
     specs = load(role / "meta/argument_specs.yml")["argument_specs"]
     promised = {
