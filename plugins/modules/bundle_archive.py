@@ -121,7 +121,7 @@ def main() -> None:
     cancel = threading.Event()
     with glue.plain_failures(module, cancel):
         if packing:
-            done = pack(bundle, archive, progress, module.check_mode)
+            done = pack(bundle, archive, progress, module.check_mode, cancel)
         else:
             done = unpack(archive, bundle, module.params["manifest_sha256"], progress, module.check_mode, cancel)
     module.exit_json(

@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tarfile
 import tempfile
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,8 +56,18 @@ def manifest_digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def pack(bundle: Path, archive: Path, progress: Progress, dry: bool) -> Carried:
+def pack(bundle: Path, archive: Path, progress: Progress, dry: bool, cancel: threading.Event) -> Carried:
     """Write the verified bundle into one tar; equal bundles give equal bytes."""
+    if archive.is_dir():
+        raise BundleError(f"{archive} is a folder; give bundle_archive_path the name of a file.")
+    if dry or not bundle.is_dir():
+        return _pack(bundle, archive, progress, dry)
+    # Nobody may replace the bundle while it is read.
+    with only_one_bundle(bundle, LOCK_WAIT, progress, cancel):
+        return _pack(bundle, archive, progress, dry)
+
+
+def _pack(bundle: Path, archive: Path, progress: Progress, dry: bool) -> Carried:
     with progress.step(f"verifying {bundle}"):
         entries, problems = verify_bundle(bundle)
     if problems:
@@ -65,28 +76,33 @@ def pack(bundle: Path, archive: Path, progress: Progress, dry: bool) -> Carried:
         )
     text = render(entries)
     digest = manifest_digest(text)
-    if archive.is_dir():
-        raise BundleError(f"{archive} is a folder; give bundle_archive_path the name of a file.")
     if archive.is_file() and _same(archive, entries, text):
         return Carried(False, entries, digest, before=listing(entries))
     carried = Carried(True, entries, digest, before=_held(archive))
-    if dry:
-        return carried
-    with disk_sentences(archive.parent, f"packing {bundle}"):
-        archive.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=archive.parent, prefix=f".{archive.name}.", delete=False) as raw:
-            temporary = Path(raw.name)
-        try:
-            with progress.step(f"packing {len(entries)} files, {spoken_size(total_size(entries))}"):
-                with tarfile.open(temporary, "w", format=tarfile.PAX_FORMAT) as tar:
-                    # First, so that the reader knows what to expect of all that follows.
-                    add_bytes(tar, MANIFEST_NAME, text.encode())
-                    for entry in sorted(entries, key=lambda entry: entry.path):
-                        add_file(tar, entry.path, bundle / entry.path, entry.mode)
-                put_in_place(temporary, archive)
-        finally:
-            temporary.unlink(missing_ok=True)
+    if not dry:
+        with disk_sentences(archive.parent, f"packing {bundle}"):
+            _write(bundle, archive, entries, text, progress)
     return carried
+
+
+def _write(bundle: Path, archive: Path, entries: Sequence[Entry], text: str, progress: Progress) -> None:
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    for left in archive.parent.glob(f".{archive.name}.*.part"):
+        # Of a run that was killed.
+        left.unlink()
+    handle, name = tempfile.mkstemp(dir=archive.parent, prefix=f".{archive.name}.", suffix=".part")
+    os.close(handle)
+    temporary = Path(name)
+    packing = f"packing {len(entries)} files, {spoken_size(total_size(entries))}"
+    try:
+        with progress.step(packing), tarfile.open(temporary, "w", format=tarfile.PAX_FORMAT) as tar:
+            # First, so that the reader knows what to expect of all that follows.
+            add_bytes(tar, MANIFEST_NAME, text.encode())
+            for entry in sorted(entries, key=lambda entry: entry.path):
+                add_file(tar, entry.path, bundle / entry.path, entry.mode)
+        put_in_place(temporary, archive)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def unpack(

@@ -203,8 +203,8 @@ def _release(fields: Fields, kind: str, files: tuple[str, ...]) -> Release:
         if architecture not in ARCHITECTURES or not isinstance(url, str) or not re.match(r"https?://[^/\s]+/\S+$", url):
             raise inner.wrong("release.url", "must be an http(s) address, or one for each of amd64 and arm64")
     pins = inner.take("sha256", {})
-    if not isinstance(pins, Mapping) or not set(pins) <= set(ARCHITECTURES):
-        raise inner.wrong("release.sha256", "must map amd64 and arm64 to digests or null")
+    if not isinstance(pins, Mapping) or not pins or not set(pins) <= set(urls):
+        raise inner.wrong("release.sha256", f"must map one or more of {', '.join(urls)} to a digest or null")
     for architecture, pin in pins.items():
         if pin is not None and not (isinstance(pin, str) and SHA256.fullmatch(pin)):
             raise inner.wrong(f"release.sha256.{architecture}", "must be 64 hexadecimal digits in lower case, or null")
@@ -214,10 +214,11 @@ def _release(fields: Fields, kind: str, files: tuple[str, ...]) -> Release:
     if not members and len(files) != 1:
         raise inner.wrong("release.member", "is missing: it is needed to find several files in one archive")
     release = Release(
-        urls=urls,
+        # An architecture that has no line for its pin is one that the upstream does not serve.
+        urls={architecture: urls[architecture] for architecture in pins},
         checksums_url=inner.take("checksums_url"),
         members=members,
-        sha256={architecture: pins.get(architecture) for architecture in urls},
+        sha256=dict(pins),
     )
     if release.checksums_url is not None and not str(release.checksums_url).startswith(("https://", "http://")):
         raise inner.wrong("release.checksums_url", "must be an http(s) address")

@@ -130,9 +130,9 @@ class Download:
 
     def _gave_up(self, why: str) -> BundleError:
         kept = self.part.stat().st_size if self.part.exists() else 0
+        rest = f"{spoken_size(kept)} of it are kept, and the next run goes on from there. " if kept else ""
         return BundleError(
-            f"{self.name} could not be fetched from {self.url}: {why}. {spoken_size(kept)} of it are kept, and the "
-            "next run goes on from there. Check the network or proxy, or set "
+            f"{self.name} could not be fetched from {self.url}: {why}. {rest}Check the network or proxy, or set "
             "bundle_mirror to a server that you can reach."
         )
 

@@ -54,7 +54,9 @@ def sync_file(path: Path) -> None:
 
 def put_in_place(temporary: Path, final: Path, mode: int = 0o644) -> None:
     """Turn a finished temporary file into the final one, in one step that survives a power cut."""
-    temporary.chmod(mode)
+    # The file system of a USB stick may know no modes.
+    with contextlib.suppress(PermissionError):
+        temporary.chmod(mode)
     sync_file(temporary)
     temporary.replace(final)
     sync_directory(final.parent)
@@ -101,6 +103,11 @@ def disk_sentences(where: Path, doing: str) -> Iterator[None]:
             raise BundleError(
                 f"{doing}: no space is left on the disk that holds {where}. What was there before is untouched. "
                 "Free some space or choose another path, then run it again; finished parts are not made twice."
+            ) from error
+        if error.errno == errno.EFBIG:
+            raise BundleError(
+                f"{doing}: the file system of {where} takes no file that large. Choose a path on another one; a stick "
+                "with FAT takes 4 GiB, with exFAT or ext4 more."
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise BundleError(

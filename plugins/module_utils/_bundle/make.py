@@ -7,6 +7,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,7 +132,9 @@ def check_bundle(path: Path, artifacts: Sequence[Artifact], wish: Wish, workshop
     refuse_foreign(path)
     surveys, strangers = survey(path, artifacts, wish, workshop)
     lacking = [item for item in surveys if not item.present]
-    missing = [_missing(item, workshop) for item in lacking]
+    # Side by side, because a network that answers nothing costs the whole timeout each time.
+    with ThreadPoolExecutor(8) as pool:
+        missing = list(pool.map(lambda item: _missing(item, workshop), lacking))
     entries = tuple(sorted((entry for item in surveys for entry in item.entries), key=lambda entry: entry.path))
     unknown = [item.job for item in surveys if not item.entries]
     changed = bool(lacking or strangers or unknown) or render(entries) != _raw_manifest(path)
@@ -214,7 +217,9 @@ def _missing(item: Survey, workshop: Workshop) -> dict[str, Any]:
     job, artifact = item.job, item.job.target.artifact
     size = total_size(item.entries) if item.entries else None
     if size is None and job.target.way == "release" and artifact.release:
-        size = size_of(mirrored(release_url(job.target, artifact.release), workshop.mirror), workshop.patience.timeout)
+        size = size_of(
+            mirrored(release_url(job.target, artifact.release), workshop.mirror), min(workshop.patience.timeout, 10.0)
+        )
     about = ""
     if size is None and artifact.usual_mib:
         about, size = "about ", artifact.usual_mib << 20

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
+import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType
@@ -47,6 +48,12 @@ def plain_failures(module: Any, cancel: threading.Event | None = None) -> Iterat
         yield
     except BundleError as error:
         module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(
+            msg=f"The system refused: {error}. What was there before is untouched. "
+            "Put that right, then run this again.",
+            exception=traceback.format_exc(),
+        )
 
 
 def progress_of(params: Mapping[str, Any]) -> Progress:

@@ -63,6 +63,8 @@ def lock(
     dry: bool,
 ) -> Locked:
     """Fill in the missing pins. A pin that is there and differs is never replaced: that is for a person to judge."""
+    # A link to the catalogue stays a link.
+    path = path.resolve()
     before = path.read_text(encoding="utf-8")
     found: list[Pin] = []
     without_list: list[str] = []

@@ -46,7 +46,8 @@ class Progress:
         """One line, at once."""
         if self._path is None:
             return
-        with self._lock, self._path.open("a", encoding="utf-8") as stream:
+        # A courtesy only: where it cannot be written, as by another user, the work goes on in silence.
+        with self._lock, contextlib.suppress(OSError), self._path.open("a", encoding="utf-8") as stream:
             stream.write(f"bundle: {line}\n")
 
     @contextlib.contextmanager

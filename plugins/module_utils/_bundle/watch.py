@@ -29,8 +29,11 @@ def _watch(path: Path, cancel: threading.Event) -> None:
 def _reader_lives(path: Path) -> bool:
     try:
         handle = os.open(path, os.O_RDONLY)
-    except OSError:
+    except FileNotFoundError:
         return False
+    except OSError:
+        # Another user's file: nothing can be known, so nothing is ended.
+        return True
     try:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -42,7 +42,7 @@ def bundle(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def packed(bundle: Path, tmp_path: Path) -> Path:
-    pack(bundle, tmp_path / "bundle.tar", Progress(), dry=False)
+    pack(bundle, tmp_path / "bundle.tar", Progress(), False, threading.Event())
     return tmp_path / "bundle.tar"
 
 
@@ -74,19 +74,32 @@ def test_what_is_packed_comes_out_the_same(packed: Path, tmp_path: Path) -> None
         "bundle.json": (tmp_path / "bundle/bundle.json").read_bytes(),
     }
     assert (out / "amd64/bin/tool/1/tool").stat().st_mode & 0o111
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".out.lock", "bundle", "bundle.tar", "out"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".bundle.lock",
+        ".out.lock",
+        "bundle",
+        "bundle.tar",
+        "out",
+    ]
 
 
 def test_a_second_time_changes_nothing(bundle: Path, packed: Path, tmp_path: Path) -> None:
     before = packed.stat().st_mtime_ns
-    assert not pack(bundle, packed, Progress(), dry=False).changed
+    assert not pack(bundle, packed, Progress(), False, threading.Event()).changed
     assert packed.stat().st_mtime_ns == before
     assert carry(packed, tmp_path / "out").changed
     assert not carry(packed, tmp_path / "out").changed
 
 
+def test_what_a_killed_packing_left_is_cleared_by_the_next(bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / ".bundle.tar.x1.part").write_bytes(b"half")
+    pack(bundle, tmp_path / "bundle.tar", Progress(), False, threading.Event())
+    assert not list(tmp_path.glob("*.part"))
+    assert not list(tmp_path.glob(".*.part"))
+
+
 def test_check_mode_writes_nothing_and_still_verifies(bundle: Path, packed: Path, tmp_path: Path) -> None:
-    assert pack(bundle, tmp_path / "other.tar", Progress(), dry=True).changed
+    assert pack(bundle, tmp_path / "other.tar", Progress(), True, threading.Event()).changed
     assert not (tmp_path / "other.tar").exists()
     assert carry(packed, tmp_path / "out", dry=True).changed
     assert not (tmp_path / "out").exists()
@@ -96,7 +109,7 @@ def test_check_mode_writes_nothing_and_still_verifies(bundle: Path, packed: Path
 
 
 def test_packing_twice_gives_the_same_bytes(bundle: Path, packed: Path, tmp_path: Path) -> None:
-    pack(bundle, tmp_path / "again.tar", Progress(), dry=False)
+    pack(bundle, tmp_path / "again.tar", Progress(), False, threading.Event())
     assert (tmp_path / "again.tar").read_bytes() == packed.read_bytes()
 
 
@@ -174,7 +187,7 @@ def test_a_damaged_bundle_is_not_packed(bundle: Path, tmp_path: Path) -> None:
     (bundle / "stranger").write_bytes(b"")
     (bundle / "amd64/bin/tool/1/tool").unlink()
     with pytest.raises(BundleError) as raised:
-        pack(bundle, tmp_path / "bundle.tar", Progress(), dry=False)
+        pack(bundle, tmp_path / "bundle.tar", Progress(), False, threading.Event())
     for name in ("amd64/bin/tool/1/tool is missing", "charts/chart-1.tgz has sha256", "stranger is not in bundle.json"):
         assert name in str(raised.value)
     assert not (tmp_path / "bundle.tar").exists()

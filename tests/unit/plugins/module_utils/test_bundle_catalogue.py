@@ -87,6 +87,8 @@ def test_the_catalogue_of_this_collection_is_good() -> None:
         (TOOL, "release.url", {"amd46": "https://example.org/tool"}, "release.url must be an http"),
         (TOOL, "release.sha256.amd64", "A" * 64, "release.sha256.amd64 must be 64 hexadecimal digits"),
         (TOOL, "release.sha256.amd64", PIN[1:], "release.sha256.amd64 must be 64 hexadecimal digits"),
+        (TOOL, "release.sha256", {}, "release.sha256 must map one or more of amd64, arm64"),
+        (TOOL, "release.sha256", {"x86": None}, "release.sha256 must map one or more of amd64, arm64"),
         (TOOL, "release.member", {"tool": "x"}, "release.member must name exactly the files"),
         (TOOL, "build.packages", {"tool": "x"}, "build.packages must name exactly the files"),
         (TOOL, "build.packages", {"tool": "-x", "toolctl": "y"}, "build.packages must map file names to import paths"),

@@ -5,10 +5,13 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
+import io
 import socket
 import struct
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -30,7 +33,7 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def handle_error(self, *_: object) -> None:
+    def handle_error(self, *arguments: object) -> None:
         """Keep quiet."""
 
 
@@ -41,7 +44,7 @@ class Handler(BaseHTTPRequestHandler):
     script: ClassVar[list[str]] = []
     ranges: ClassVar[list[str]] = []
 
-    def log_message(self, *_: object) -> None:
+    def log_message(self, *arguments: object) -> None:
         """Keep quiet."""
 
     def do_HEAD(self) -> None:
@@ -95,7 +98,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _trickle(self, _start: int) -> None:
         self._head(200, len(CONTENT))
-        for _ in range(100):
+        for _number in range(100):
             self.wfile.write(b"x")
             self.wfile.flush()
             time.sleep(0.1)
@@ -129,7 +132,8 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def url() -> Iterator[str]:
+def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
     Handler.script.clear()
     Handler.ranges.clear()
     with Server(("127.0.0.1", 0), Handler) as server:
@@ -242,13 +246,10 @@ def test_stopping_keeps_the_part(url: str, tmp_path: Path) -> None:
 
 
 def test_a_redirect_from_https_to_http_is_refused() -> None:
-    import email.message
-    import io
-    import urllib.request
-
     request = urllib.request.Request("https://example.org/file")
+    headers = http.client.HTTPMessage()
     with pytest.raises(BundleError, match="unprotected address"):
-        Redirects().redirect_request(request, io.BytesIO(), 302, "", email.message.Message(), "http://example.org/file")  # type: ignore[arg-type]  # the header class is of no concern here
+        Redirects().redirect_request(request, io.BytesIO(), 302, "", headers, "http://example.org/file")
 
 
 def test_the_size_is_asked_without_fetching(url: str) -> None:

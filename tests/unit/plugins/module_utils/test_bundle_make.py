@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import shutil
@@ -12,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.holdfast.edge.plugins.module_utils._bundle import make as make_module
 from ansible_collections.holdfast.edge.plugins.module_utils._bundle.catalogue import read_catalogue
 from ansible_collections.holdfast.edge.plugins.module_utils._bundle.errors import BundleError
 from ansible_collections.holdfast.edge.plugins.module_utils._bundle.locks import only_one
@@ -257,7 +257,7 @@ def test_an_error_while_the_new_folder_is_filled_leaves_the_old_one(bench: Bench
 
 def test_where_the_kernel_cannot_exchange_two_renames_do(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     bench.make()
-    monkeypatch.setattr(make_module.staged.__wrapped__.__globals__["ctypes"], "CDLL", _no_library)  # type: ignore[attr-defined]  # the function below its decorator
+    monkeypatch.setattr(ctypes, "CDLL", _no_library)
     bench.write_chart("mill", "second")
     assert bench.make().changed
     assert bench.files() == WHOLE

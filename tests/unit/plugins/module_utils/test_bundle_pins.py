@@ -92,8 +92,9 @@ def test_a_pin_that_is_there_is_never_overwritten() -> None:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path, Path]]:
     """A publisher's folder behind a web server, and a catalogue that points to it."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
     folder = tmp_path / "www"
     for version in ("1.0", "2.0"):
         (folder / version).mkdir(parents=True)
@@ -103,7 +104,7 @@ def site(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
         def __init__(self, *arguments: object) -> None:
             super().__init__(*arguments, directory=str(folder))  # type: ignore[arg-type]  # passed on as they came
 
-        def log_message(self, *_: object) -> None:
+        def log_message(self, *arguments: object) -> None:
             """Keep quiet."""
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
