@@ -75,7 +75,7 @@ class VmTier:
             vm_machine.make(host_set, host, image, sizing, accelerator)
         keys = {host.name: vm_seed.public_host_key(vm_machine.folder_of(host_set, host)) for host in host_set.hosts}
         ssh.pin_host_keys(host_set, keys)
-        usual = "a few seconds" if accelerator == vm_accelerator.KVM else "15 to 40 s each on a free processor"
+        usual = "a few seconds" if accelerator == vm_accelerator.KVM else "15 to 40 s, minutes on a busy processor"
         report(f"Booting {len(host_set.hosts)} machine(s) of {sizing.memory_mb} MB (usually {usual}).")
         for host in host_set.hosts:
             vm_machine.power_on(host_set, host)

@@ -50,7 +50,8 @@ def heal(host_set: HostSet, host: Host) -> None:
         # QEMU may also be there without running anything, after a fault of its own.
         vm_machine.power_off(host_set, host)
     vm_machine.power_on(host_set, host)
-    vm_machine.resume(host_set, host)
+    if vm_machine.state(host_set, host) == "paused":
+        vm_machine.resume(host_set, host)
     wait_until_it_answers(host_set, (host,))
     now = f"now={int(time.time())}; off=$(( $(date +%s) - now ))"
     _on(host_set, host, f'rm -f {FILLER}; {now}; [ "${{off#-}}" -le {ALLOWED_SKEW_SECONDS} ] || date -s "@$now"')

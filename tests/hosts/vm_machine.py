@@ -23,7 +23,7 @@ from .vm_network import inside, network_of, tap_of
 QEMU = "qemu-system-x86_64"
 SWTPM = "swtpm"
 DATA_DISK_GB = 4
-TPM_SECONDS = 10.0
+START_SECONDS = 20.0
 INITRD_ADDRESS = 128 << 20
 """Above the unpacked kernel, which ends below 100 MB, and well within the least memory of a machine."""
 
@@ -110,7 +110,11 @@ def power_on(host_set: HostSet, host: Host) -> None:
         *("-chardev", f"socket,id=qmp,server=on,wait=off,path={_socket(host_set, host, 'qmp')}"),
         *("-mon", "chardev=qmp,mode=control"),
     ]
+    control = _socket(host_set, host, "qmp")
+    # The one of the machine's last life has nobody behind it, and would be taken for this one's.
+    control.unlink(missing_ok=True)
     _start(host, inside(network_of(host_set), command), folder / "qemu.log")
+    _wait_for_socket(host_set, host, control, folder / "qemu.log")
 
 
 def power_off(host_set: HostSet, host: Host) -> bool:
@@ -193,10 +197,19 @@ def _power_tpm(host_set: HostSet, host: Host) -> None:
     command = [SWTPM, "socket", "--tpm2", "--terminate", "--tpmstate", _tpm_state(host_set, host)]
     log = folder_of(host_set, host) / "swtpm.log"
     _start(host, [*command, "--ctrl", f"type=unixio,path={control}"], log)
-    deadline = time.monotonic() + TPM_SECONDS
+    _wait_for_socket(host_set, host, control, log)
+
+
+def _wait_for_socket(host_set: HostSet, host: Host, control: Path, log: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
     while not control.exists():
         if time.monotonic() > deadline:
-            raise HostsError(f"{host.name}: its TPM did not start; what it said is in {log}. Run the command again.")
+            said = last_words(host_set, host)
+            power_off(host_set, host)
+            raise HostsError(
+                f"{host.name} could not be switched on within {START_SECONDS:.0f} s; the last words in {log.name} or "
+                f"on the console: {said} It is off and its disks are safe; run the same command again."
+            )
         time.sleep(0.02)
 
 
