@@ -16,7 +16,7 @@ import docker
 from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
 
-from . import container_faults, disks, engine, image, image_build, ssh
+from . import container_faults, disks, engine, image, image_build, kernel_limits, ssh
 from .container_spec import LABEL_HOST, bridge_name, create_options, labels, network_name, own
 from .distribution import DEFAULT_DISTRIBUTION, load
 from .model import Host, HostsError, HostSet, Report, Sizing
@@ -59,6 +59,7 @@ class ContainerTier:
 
     def prepare(self, report: Report) -> None:
         """Make the engine and the image ready."""
+        kernel_limits.raise_limits(report)
         image.ensure_image(engine.ensure(report), self.distribution, report)
 
     def start(self, host_set: HostSet, sizing: Sizing, report: Report) -> None:
