@@ -65,6 +65,7 @@ CHECKS: tuple[Check, ...] = (
     Check("sanity", "ansible-test units", _python("dev.ansible_test", "units"), 60, 15 * MINUTE),
     Check("artifact", "image of the container hosts", _python("tests.hosts", "prepare"), 60),
     _tests("artifact", "build, install, run", "tests/integration/test_artifact.py", 30),
+    _tests("artifact", "Ctrl-C", "tests/integration/test_interruption.py", 10),
     Check("bundle", "playbooks/bundle.yml", _python("dev.demo", "bundle"), 900, 45 * MINUTE),
     _tests("bundle", "ways, faults, packing", "tests/integration/test_bundle_*.py", 120),
     _tests("containers", "hosts and faults", "tests/integration/test_hosts_containers*.py", 120),

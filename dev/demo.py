@@ -115,4 +115,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        say("demo: interrupted; what is there is kept, and the next run goes on from there.")
+        sys.exit(130)

@@ -14,6 +14,8 @@ from typing import Any
 
 import ansible_runner
 
+from tests.interruption import Interruption
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -54,7 +56,7 @@ def run_playbook(
     quiet: bool = True,
 ) -> Run:
     """Run `playbook` (a path below `project`, or a full collection name) and wait for its end."""
-    with tempfile.TemporaryDirectory(prefix="holdfast-runner-") as private:
+    with tempfile.TemporaryDirectory(prefix="holdfast-runner-") as private, Interruption() as interruption:
         runner = ansible_runner.run(
             private_data_dir=private,
             project_dir=str(project),
@@ -71,8 +73,11 @@ def run_playbook(
                 **(environment or {}),
             },
             quiet=quiet,
+            cancel_callback=interruption.must_be_killed,
             settings={"suppress_env_files": True, "pexpect_timeout": 10},
         )
+        if interruption.asked:
+            raise KeyboardInterrupt
         events = tuple(runner.events)
         failures = tuple(
             _message(event)
