@@ -16,8 +16,8 @@ import docker
 from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
 
-from . import container_faults, disks, engine, image, image_build, kernel_limits, ssh
-from .container_spec import LABEL_HOST, bridge_name, create_options, labels, network_name, own
+from . import container_faults, container_network, disks, engine, image, image_build, kernel_limits, ssh
+from .container_spec import LABEL_HOST, create_options, own
 from .distribution import DEFAULT_DISTRIBUTION, load
 from .model import Host, HostsError, HostSet, Report, Sizing
 from .paths import cache_root
@@ -67,7 +67,7 @@ class ContainerTier:
         client = engine.ensure(report)
         image_name = image.ensure_image(client, self.distribution, report)
         report(f"Booting {len(host_set.hosts)} container hosts in {host_set.network} (usually 3 to 8 s).")
-        _make_network(client, host_set)
+        container_network.make(client, host_set)
 
         def boot(host: Host) -> str:
             disks.ensure_disk(host_set, host, sizing.disk_gb)
@@ -88,8 +88,7 @@ class ContainerTier:
             containers = client.containers.list(all=True, filters=own(host_set), ignore_removed=True)
             with ThreadPoolExecutor(max_workers=8) as pool:
                 list(pool.map(_remove, containers))
-            for network in client.networks.list(filters=own(host_set)):
-                network.remove()
+            container_network.remove(client, host_set)
         except DockerException as error:
             raise HostsError(
                 f"{host_set.name}: the container engine did not remove everything: {engine.words(error)}. "
@@ -160,26 +159,6 @@ def _available_memory_mb() -> int:
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) // 1024
     raise HostsError("The kernel of this machine does not say how much memory is free (/proc/meminfo).")
-
-
-def _make_network(client: docker.DockerClient, host_set: HostSet) -> None:
-    try:
-        client.networks.create(
-            network_name(host_set),
-            driver="bridge",
-            internal=True,
-            check_duplicate=True,
-            labels=labels(host_set),
-            options={"com.docker.network.bridge.name": bridge_name(host_set)},
-            ipam=docker.types.IPAMConfig(
-                pool_configs=[docker.types.IPAMPool(subnet=host_set.network, gateway=host_set.gateway)]
-            ),
-        )
-    except APIError as error:
-        raise HostsError(
-            f"{host_set.name}: the container engine refused the network {host_set.network}: {engine.words(error)}. "
-            "No host was made. Name another network, or remove the one that is in the way."
-        ) from error
 
 
 def _create(client: docker.DockerClient, host_set: HostSet, host: Host, sizing: Sizing, image_name: str) -> Container:
