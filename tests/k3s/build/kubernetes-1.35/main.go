@@ -1,0 +1,1 @@
+../../../../roles/bundle/files/build/kubernetes/main.go
