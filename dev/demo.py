@@ -18,8 +18,11 @@ from dev.paths import BUNDLE, CACHE, ROOT
 from tests import hosts
 from tests.playbook import run_playbook
 
-# The stand-in for k3s comes with its own issue; until then k3s has only its release way, which needs the internet.
-WITHOUT = ["k3s", "k3s-airgap-images"]
+# k3s itself has only its release way, which needs the internet: a stand-in takes its place here. A checkout without the
+# stand-in's sources has neither.
+STAND_IN = ROOT / "tests/k3s/artifacts.yml"
+MORE_CATALOGUES = [str(STAND_IN)] if STAND_IN.is_file() else []
+WITHOUT = [] if MORE_CATALOGUES else ["k3s", "k3s-airgap-images"]
 MIB = 1024 * 1024
 
 # inventory/local knows the hosts by these.
@@ -38,6 +41,7 @@ def bundle_wishes(cache: Path) -> dict[str, Any]:
         "bundle_cache_path": str(cache),
         "bundle_way": "build",
         "bundle_groups": ["site", "test"],
+        "bundle_more_catalogues": MORE_CATALOGUES,
         "bundle_without": WITHOUT,
     }
 
@@ -66,8 +70,10 @@ def bundle_table() -> str:
         for file in files
     ]
     total = sum(file["size"] for file in files) / MIB
-    left_out = f"left out: {', '.join(WITHOUT)} (only the upstream's release, which needs the internet)"
-    return f"{columns(rows)}\n{len(files)} files, {total:.0f} MiB in {BUNDLE}\n{left_out}"
+    lines = [columns(rows), f"{len(files)} files, {total:.0f} MiB in {BUNDLE}"]
+    if WITHOUT:
+        lines.append(f"left out: {', '.join(WITHOUT)} (only the upstream's release, which needs the internet)")
+    return "\n".join(lines)
 
 
 def raise_hosts() -> str:

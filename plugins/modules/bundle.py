@@ -46,6 +46,24 @@ options:
       - The folder that holds C(build/) with the recipes and C(charts/) with the charts.
     type: path
     required: true
+  more_catalogues:
+    description:
+      - Further catalogues. An entry with the same name and version as one of an earlier catalogue takes its place.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description:
+          - The catalogue's file. Its folders C(build/) and C(charts/) lie beside it.
+        type: path
+        required: true
+      artifacts:
+        description:
+          - What it holds, which is its list C(bundle_artifacts).
+        type: list
+        elements: dict
+        required: true
   cache_path:
     description:
       - Where downloads, builds and the caches of Go are kept between runs.
@@ -106,6 +124,16 @@ EXAMPLES = r"""
     files_path: bundle
     cache_path: ~/.cache/holdfast
     architectures: [amd64, arm64]
+
+- name: Add what a site has of its own
+  holdfast.edge.bundle:
+    artifacts: "{{ (lookup('ansible.builtin.file', 'bundle/artifacts.yml') | from_yaml).bundle_artifacts }}"
+    path: /srv/holdfast/bundle
+    files_path: bundle
+    more_catalogues:
+      - path: /srv/ours/artifacts.yml
+        artifacts: "{{ (lookup('ansible.builtin.file', '/srv/ours/artifacts.yml') | from_yaml).bundle_artifacts }}"
+    cache_path: ~/.cache/holdfast
 """
 
 RETURN = r"""
@@ -173,7 +201,6 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.holdfast.edge.plugins.module_utils._bundle import module_glue as glue
-from ansible_collections.holdfast.edge.plugins.module_utils._bundle.catalogue import read_catalogue
 from ansible_collections.holdfast.edge.plugins.module_utils._bundle.make import check_bundle, make_bundle
 from ansible_collections.holdfast.edge.plugins.module_utils._bundle.manifest import total_size
 from ansible_collections.holdfast.edge.plugins.module_utils._bundle.plan import Wish
@@ -187,6 +214,15 @@ def main() -> None:
         argument_spec={
             "path": {"type": "path", "required": True},
             "files_path": {"type": "path", "required": True},
+            "more_catalogues": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "path": {"type": "path", "required": True},
+                    "artifacts": {"type": "list", "elements": "dict", "required": True},
+                },
+            },
             "cache_path": {"type": "path", "required": True},
             "way": {"type": "str", "choices": ["release", "build"], "default": "release"},
             "architectures": {
@@ -211,7 +247,6 @@ def main() -> None:
         cache = Path(params["cache_path"]).absolute()
         workshop = Workshop(
             cache=cache,
-            recipes=Path(params["files_path"]).absolute(),
             store=Store(cache, progress),
             progress=progress,
             cancel=cancel,
@@ -220,7 +255,7 @@ def main() -> None:
             go=params["go"],
         )
         wish = Wish(params["way"], tuple(params["architectures"]), tuple(params["groups"]), tuple(params["without"]))
-        artifacts = read_catalogue(params["artifacts"])
+        artifacts = glue.catalogues_of(params)
         path = Path(params["path"]).absolute()
         if module.check_mode:
             outcome = check_bundle(path, artifacts, wish, workshop)

@@ -16,8 +16,10 @@ from typing import Any
 
 import yaml
 
+from tests.hosts.paths import cache_root
 from tests.playbook import ROOT, Run, run_playbook
 
+COMPILER_CACHE = cache_root() / "go"
 PLAYBOOK = "playbooks/bundle.yml"
 # The servers of the tests are on this machine; a proxy of the place would not find them.
 DIRECT = {"no_proxy": "127.0.0.1", "NO_PROXY": "127.0.0.1"}
@@ -38,10 +40,18 @@ def released(name: str, url: str, sha256: str | None, **release: Any) -> dict[st
 
 
 @contextmanager
-def bundle_bench(root: Path) -> Iterator[BundleBench]:
-    """A bench below an empty folder, which is gone at the end: its caches are large."""
+def bundle_bench(root: Path, compiler_cache: Path | None = None) -> Iterator[BundleBench]:
+    """A bench below an empty folder, which is gone at the end: its caches are large.
+
+    Compiling the standard library takes a minute; whoever does not test that lends the compiler's cache.
+    """
+    bench = BundleBench(root)
+    if compiler_cache:
+        compiler_cache.mkdir(parents=True, exist_ok=True)
+        bench.cache.mkdir()
+        (bench.cache / "go").symlink_to(compiler_cache)
     try:
-        yield BundleBench(root)
+        yield bench
     finally:
         shutil.rmtree(root)
 

@@ -149,13 +149,17 @@ class _Handler(BaseHTTPRequestHandler):
         self._head(0, 1000)
         self.wfile.write(self.content[:1000])
 
-    def _slow(self, start: int, _visit: int) -> None:
+    def _slow(self, start: int, _visit: int, block: int = 20_000) -> None:
         self._head(start, len(self.content))
-        for begin in range(start, len(self.content), 20_000):
-            self.wfile.write(self.content[begin : begin + 20_000])
+        for begin in range(start, len(self.content), block):
+            self.wfile.write(self.content[begin : begin + block])
             self.wfile.flush()
             if self.state.slow.is_set():
                 time.sleep(0.2)
+
+    def _trickle(self, start: int, visit: int) -> None:
+        """So slow that whatever else a test waits for happens before the end."""
+        self._slow(start, visit, block=1_000)
 
     def _late(self, _start: int, _visit: int) -> None:
         """All is well, but it takes a while."""

@@ -44,11 +44,13 @@ class Authority:
         """The PEM by which all others are known."""
         return self._certificate.public_bytes(serialization.Encoding.PEM)
 
-    def issue(self, common_name: str, group: str = "", names: Sequence[str] = ()) -> Credentials:
+    def issue(
+        self, common_name: str, group: str = "", names: Sequence[str] = (), lifetime: datetime.timedelta = LIFETIME
+    ) -> Credentials:
         """Sign one certificate, good for serving under the names and for a client of that name and group."""
         key = ec.generate_private_key(ec.SECP256R1())
         uses = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-        builder = _builder(_name(common_name, group), self._certificate.subject, key.public_key())
+        builder = _builder(_name(common_name, group), self._certificate.subject, key.public_key(), lifetime)
         builder = builder.add_extension(x509.ExtendedKeyUsage(uses), critical=False)
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), False)
@@ -75,7 +77,9 @@ def _name(common_name: str, group: str = "") -> x509.Name:
     return x509.Name(parts)
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, lifetime: datetime.timedelta = LIFETIME
+) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.timezone.utc)
     return (
         x509.CertificateBuilder()
@@ -84,7 +88,7 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicK
         .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - LEEWAY)
-        .not_valid_after(now + LIFETIME)
+        .not_valid_after(now + lifetime)
     )
 
 

@@ -7,16 +7,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
-from typing import Any, Union
+from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import quote
 
+from .catalogue_builds import Build, read_build
 from .catalogue_fields import PLAIN_NAME, SHA256, Fields
 from .errors import CatalogueError
 
 ARCHITECTURES = ("amd64", "arm64")
 KINDS = ("binaries", "image", "archive", "chart")
 GROUPS = ("site", "test")
+CATALOGUE = "artifacts.yml"
 
 
 @dataclass(frozen=True)
@@ -42,37 +44,6 @@ class Release:
 
 
 @dataclass(frozen=True)
-class GoBuild:
-    """Programs made from Go modules that a go.mod and go.sum of ours pin."""
-
-    directory: str
-    packages: Mapping[str, str]
-    ldflags: tuple[str, ...]
-    tags: tuple[str, ...]
-    usual_seconds: int | None
-
-
-@dataclass(frozen=True)
-class DebianBuild:
-    """Files taken out of a Debian package that apt itself verifies."""
-
-    package: str
-    members: Mapping[str, str]
-    usual_seconds: int | None
-
-
-@dataclass(frozen=True)
-class ChartBuild:
-    """A chart of ours, packed."""
-
-    directory: str
-    usual_seconds: int | None = None
-
-
-Build = Union[GoBuild, DebianBuild, ChartBuild]
-
-
-@dataclass(frozen=True)
 class Artifact:
     """One entry: a thing of one version that can be had in one or two ways."""
 
@@ -87,6 +58,9 @@ class Artifact:
     release: Release | None = None
     build: Build | None = None
     usual_mib: int | None = None
+    # The catalogue's file as the operator knows it, and the folder where build/ and charts/ lie.
+    catalogue: str = CATALOGUE
+    folder: Path = Path()
 
     @property
     def label(self) -> str:
@@ -102,21 +76,23 @@ def fill(template: str, version: str, architecture: str, in_url: bool = False) -
     return template.replace("{version}", shown).replace("{arch}", architecture)
 
 
-def read_catalogue(entries: Any) -> tuple[Artifact, ...]:
-    """Check every entry; the first mistake is raised with the entry's and the field's name."""
+def read_catalogue(entries: Any, catalogue: str = CATALOGUE, folder: Path = Path()) -> tuple[Artifact, ...]:
+    """Check every entry; the first mistake is raised with the catalogue's, the entry's and the field's name."""
     if not isinstance(entries, Sequence) or isinstance(entries, str):
-        raise CatalogueError("artifacts.yml: bundle_artifacts must be a list of artifacts.")
-    artifacts = tuple(_artifact(number, entry) for number, entry in enumerate(entries, start=1))
+        raise CatalogueError(f"{catalogue}: bundle_artifacts must be a list of artifacts.")
+    artifacts = tuple(
+        _artifact(Fields(f"entry {number}", entry, catalogue=catalogue), number, folder)
+        for number, entry in enumerate(entries, start=1)
+    )
     seen: dict[tuple[str, str], int] = {}
     for number, artifact in enumerate(artifacts, start=1):
         first = seen.setdefault((artifact.name, artifact.version), number)
         if first != number:
-            raise CatalogueError(f"artifacts.yml, entry {number} ({artifact.label}): entry {first} is the same.")
+            raise CatalogueError(f"{catalogue}, entry {number} ({artifact.label}): entry {first} is the same.")
     return artifacts
 
 
-def _artifact(number: int, entry: Any) -> Artifact:
-    fields = Fields(f"entry {number}", entry)
+def _artifact(fields: Fields, number: int, folder: Path) -> Artifact:
     name = fields.plain("name")
     fields.entry = f"entry {number} ({name})"
     version = fields.plain("version")
@@ -124,13 +100,15 @@ def _artifact(number: int, entry: Any) -> Artifact:
     kind = fields.text("kind")
     if kind not in KINDS:
         raise fields.wrong("kind", f"is {kind!r}, but must be one of {', '.join(KINDS)}")
+    if not fields.has("groups"):
+        raise fields.wrong("groups", "is missing; an empty list makes it a part of others only")
     groups = fields.texts("groups")
-    if not groups or not set(groups) <= set(GROUPS):
-        raise fields.wrong("groups", f"must name one or more of {', '.join(GROUPS)}")
+    if not set(groups) <= set(GROUPS):
+        raise fields.wrong("groups", f"may name only {', '.join(GROUPS)}")
     image = _image(fields, version) if kind == "image" else None
     files = _files(fields, kind, name, version, image)
     release = _release(fields, kind, files) if fields.has("release") else None
-    build = _build(fields, kind, files) if fields.has("build") else None
+    build = read_build(fields, kind, files) if fields.has("build") else None
     if release is None and build is None:
         raise fields.wrong("release and build", "are both missing; one way to get it is needed")
     artifact = Artifact(
@@ -145,6 +123,8 @@ def _artifact(number: int, entry: Any) -> Artifact:
         release=release,
         build=build,
         usual_mib=fields.number("usual_mib"),
+        catalogue=fields.catalogue,
+        folder=folder,
     )
     fields.finish()
     return artifact
@@ -224,38 +204,3 @@ def _release(fields: Fields, kind: str, files: tuple[str, ...]) -> Release:
         raise inner.wrong("release.checksums_url", "must be an http(s) address")
     inner.finish()
     return release
-
-
-def _build(fields: Fields, kind: str, files: tuple[str, ...]) -> Build:
-    inner = fields.inside("build")
-    if kind == "archive" or (kind == "chart") != inner.has("chart"):
-        raise inner.wrong("build", f"cannot make a thing of kind {kind}")
-    usual = inner.number("usual_seconds")
-    build: Build
-    if inner.has("go"):
-        build = GoBuild(
-            directory=inner.plain("go"),
-            packages=inner.mapping_of_files("packages"),
-            ldflags=inner.texts("ldflags"),
-            tags=inner.texts("tags"),
-            usual_seconds=usual,
-        )
-        if inner.take("cgo", False) is not False:
-            raise inner.wrong("build.cgo", "must be false: everything in the bundle is static")
-        _exactly(inner, "packages", build.packages, files)
-        if any(path.startswith("-") or " " in path for path in build.packages.values()):
-            raise inner.wrong("build.packages", "must map file names to import paths")
-    elif inner.has("debian"):
-        build = DebianBuild(inner.plain("debian"), inner.mapping_of_files("members"), usual)
-        _exactly(inner, "members", build.members, files)
-    elif inner.has("chart"):
-        build = ChartBuild(inner.plain("chart"), usual)
-    else:
-        raise inner.wrong("build", "must have one of go, debian or chart")
-    inner.finish()
-    return build
-
-
-def _exactly(inner: Fields, name: str, given: Mapping[str, str], files: tuple[str, ...]) -> None:
-    if set(given) != set(files):
-        raise inner.wrong(f"build.{name}", f"must name exactly the files of this entry ({', '.join(files)})")

@@ -18,8 +18,9 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 class Fields:
     """A mapping whose values are taken one by one; what is left at the end was a mistake."""
 
-    def __init__(self, entry: str, values: Any, prefix: str = "") -> None:
+    def __init__(self, entry: str, values: Any, prefix: str = "", catalogue: str = "artifacts.yml") -> None:
         self.entry = entry
+        self.catalogue = catalogue
         self._prefix = prefix
         if not isinstance(values, Mapping):
             raise self.wrong(prefix.rstrip(".") or "entry", "is not a mapping")
@@ -27,7 +28,7 @@ class Fields:
 
     def wrong(self, name: str, problem: str) -> CatalogueError:
         """The complaint about one field, to be raised."""
-        return CatalogueError(f"artifacts.yml, {self.entry}: {name} {problem}.")
+        return CatalogueError(f"{self.catalogue}, {self.entry}: {name} {problem}.")
 
     def path(self, name: str) -> str:
         """The field's full name as a reader of the file knows it."""
@@ -47,11 +48,12 @@ class Fields:
         return value
 
     def plain(self, name: str) -> str:
-        return self._plain(self.path(name), self.text(name))
+        return self.plain_text(name, self.text(name))
 
-    def _plain(self, path: str, value: str) -> str:
+    def plain_text(self, name: str, value: str) -> str:
+        """The text itself, if it may be the name of a file or a folder."""
         if not PLAIN_NAME.fullmatch(value):
-            raise self.wrong(path, f"is {value!r}, but only letters, digits and . _ + - may be in it")
+            raise self.wrong(self.path(name), f"is {value!r}, but only letters, digits and . _ + - may be in it")
         return value
 
     def texts(self, name: str) -> tuple[str, ...]:
@@ -61,7 +63,7 @@ class Fields:
         return tuple(cast("list[str]", value))
 
     def plains(self, name: str) -> tuple[str, ...]:
-        return tuple(self._plain(self.path(name), item) for item in self.texts(name))
+        return tuple(self.plain_text(name, item) for item in self.texts(name))
 
     def mapping(self, name: str) -> dict[str, str]:
         value = self.take(name, {})
@@ -72,11 +74,11 @@ class Fields:
     def mapping_of_files(self, name: str) -> dict[str, str]:
         value = self.mapping(name)
         for key in value:
-            self._plain(self.path(name), key)
+            self.plain_text(name, key)
         return value
 
     def inside(self, name: str) -> Fields:
-        return Fields(self.entry, self.take(name), self.path(name) + ".")
+        return Fields(self.entry, self.take(name), self.path(name) + ".", self.catalogue)
 
     def number(self, name: str) -> int | None:
         value = self.take(name)

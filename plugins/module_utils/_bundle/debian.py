@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .catalogue import Artifact, DebianBuild
+from .catalogue import Artifact
+from .catalogue_builds import DebianBuild
 from .commands import run_quietly
 from .errors import BundleError
 from .extract import take_members

@@ -11,10 +11,12 @@ import re
 import shlex
 import subprocess
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .catalogue import Artifact, GoBuild, fill
+from .catalogue import CATALOGUE, Artifact, fill
+from .catalogue_builds import GoBuild
 from .commands import run_guarded, run_quietly
 from .errors import BundleError
 from .files import sha256_of
@@ -77,8 +79,7 @@ def recipe_facts(
         )
     sources = {
         path.relative_to(directory).as_posix(): sha256_of(path)
-        for path in sorted(directory.rglob("*"))
-        if path.is_file() and path.suffix != ".md"
+        for path in _sources(directory, whole=build.directory != ".")
     }
     return {
         "how": "go",
@@ -90,6 +91,20 @@ def recipe_facts(
         "tags": list(build.tags),
         "pinned": PINNED,
     }
+
+
+def place_of(artifact: Artifact, build: GoBuild) -> Path:
+    """The folder of the recipe; "." is the catalogue's own."""
+    return artifact.folder if build.directory == "." else artifact.folder / "build" / build.directory
+
+
+def _sources(directory: Path, whole: bool) -> Iterator[Path]:
+    """All that go may read for a program. A catalogue's own folder holds other things too."""
+    for path in sorted(directory.rglob("*")):
+        inside = path.relative_to(directory)
+        foreign = not whole and (inside.parts[0] in ("build", "charts", CATALOGUE) or "__pycache__" in inside.parts)
+        if not foreign and path.is_file() and path.suffix != ".md" and not path.name.endswith("_test.go"):
+            yield path
 
 
 def linker_flags(artifact: Artifact, build: GoBuild, architecture: str) -> str:

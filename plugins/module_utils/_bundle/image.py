@@ -7,13 +7,13 @@ from __future__ import annotations
 import hashlib
 import json
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from .catalogue import Artifact, Image
 from .files import sha256_of
-from .tarballs import add_bytes, add_file, add_folder
+from .tarballs import add_bytes, add_file, add_folder, entry
 
 CONFIG = "application/vnd.oci.image.config.v1+json"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -69,6 +69,41 @@ def make(artifact: Artifact, image: Image, architecture: str, files: Mapping[str
         add_file(archive, f"blobs/sha256/{layer_digest}", layer)
     layer.unlink()
     return archive_path
+
+
+def merge_facts() -> dict[str, Any]:
+    """All that decides the bytes of an archive of several images, but the images."""
+    return {"how": "images", "format": FORMAT}
+
+
+def merge(archives: Sequence[Path], to: Path) -> Path:
+    """Write one archive that holds what several archives of `make` hold, each blob once."""
+    described: list[Any] = []
+    listed: list[Any] = []
+    blobs: dict[str, Path] = {}
+    for path in archives:
+        with tarfile.open(path) as one:
+            described += _read(one, "index.json")["manifests"]
+            listed += _read(one, "manifest.json")
+            blobs.update((name, path) for name in one.getnames() if name.startswith("blobs/sha256/"))
+    merged = to / "images.tar"
+    with tarfile.open(merged, "w", format=tarfile.USTAR_FORMAT) as archive:
+        add_bytes(archive, "oci-layout", _json({"imageLayoutVersion": "1.0.0"}))
+        add_bytes(archive, "index.json", _json({"schemaVersion": 2, "mediaType": INDEX, "manifests": described}))
+        add_bytes(archive, "manifest.json", _json(listed))
+        add_folder(archive, "blobs")
+        add_folder(archive, "blobs/sha256")
+        for path in archives:
+            with tarfile.open(path) as one:
+                for member in one:
+                    if blobs.get(member.name) == path and (stream := one.extractfile(member)):
+                        archive.addfile(entry(member.name, member.size), stream)
+    return merged
+
+
+def _read(archive: tarfile.TarFile, name: str) -> Any:
+    stream = archive.extractfile(name)
+    return json.load(stream) if stream else None
 
 
 def _write_layer(image: Image, files: Mapping[str, Path], path: Path) -> None:

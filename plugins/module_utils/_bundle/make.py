@@ -20,10 +20,10 @@ from .files import link_or_copy, sync_file, write_whole
 from .inspection import MISSING, OK, UNKNOWN, Finding, inspect
 from .locks import only_one, only_one_bundle
 from .manifest import MANIFEST_NAME, Entry, listing, read_manifest, render, total_size
-from .obtain import Job, entries_of, known_record, obtain_all
+from .obtain import Job, entries_of, jobs_for, known_record, obtain_all
 from .plan import Wish, choose
 from .progress import spoken_size
-from .recipes import recipe_for, release_url
+from .recipes import release_url
 from .swap import recover, refuse_foreign, staged
 from .workshop import Workshop
 
@@ -158,7 +158,7 @@ def survey(
     path: Path, artifacts: Sequence[Artifact], wish: Wish, workshop: Workshop
 ) -> tuple[list[Survey], list[Finding]]:
     """Every target with the state of its files, and the files that nobody asked for."""
-    jobs = [Job(target, recipe_for(target, workshop)) for target in choose(artifacts, wish)]
+    jobs = jobs_for(choose(artifacts, wish), workshop)
     known = {}
     for job in jobs:
         record = known_record(job, workshop)

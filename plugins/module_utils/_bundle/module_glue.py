@@ -13,6 +13,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from .catalogue import Artifact, read_catalogue
+from .catalogues import combine
 from .download import Patience
 from .errors import BundleError, StoppedError
 from .progress import Progress
@@ -67,3 +69,10 @@ def patience_of(params: Mapping[str, Any]) -> Patience:
 
 def mirror_of(params: Mapping[str, Any]) -> dict[str, str]:
     return {str(prefix): str(other) for prefix, other in params["mirror"].items()}
+
+
+def catalogues_of(params: Mapping[str, Any]) -> tuple[Artifact, ...]:
+    """All catalogues as one; each entry knows the folder of its recipes."""
+    first = read_catalogue(params["artifacts"], folder=Path(params["files_path"]).absolute())
+    files = [(Path(more["path"]).absolute(), more["artifacts"]) for more in params["more_catalogues"]]
+    return combine([first, *(read_catalogue(entries, str(path), path.parent) for path, entries in files)])

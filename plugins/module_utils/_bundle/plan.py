@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from .catalogue import ARCHITECTURES, GROUPS, Artifact
+from .catalogue_builds import parts_of
+from .catalogues import Known, index
 from .errors import BundleError
 
 ANY = "all"
@@ -31,6 +33,8 @@ class Target:
     architecture: str
     way: str
     note: str
+    # What it is made of, in the order of `parts_of`; got first, whether it was wished or not.
+    parts: tuple[Target, ...] = ()
 
     @property
     def label(self) -> str:
@@ -52,15 +56,15 @@ def choose(artifacts: Sequence[Artifact], wish: Wish) -> tuple[Target, ...]:
     _refuse_unknown("architectures", wish.architectures, ARCHITECTURES)
     _refuse_unknown("groups", wish.groups, GROUPS)
     _refuse_unknown("without", wish.without, sorted({artifact.name for artifact in artifacts}))
+    known = index(artifacts)
     targets = [
-        _target(artifact, architecture, wish.way)
+        _target(artifact, architecture, wish.way, known)
         for artifact in artifacts
         if artifact.name not in wish.without and set(artifact.groups) & set(wish.groups)
         for architecture in ([ANY] if artifact.kind == "chart" else dict.fromkeys(wish.architectures))
     ]
-    unpinned = [
-        target.label for target in targets if target.way == "release" and target.artifact.release and not pin_of(target)
-    ]
+    released = [target for target in with_parts(targets) if target.way == "release" and target.artifact.release]
+    unpinned = dict.fromkeys(target.label for target in released if not pin_of(target))
     if unpinned:
         raise BundleError(
             f"No checksum is pinned in artifacts.yml for {', '.join(unpinned)}, so nothing was fetched. Run bundle.yml "
@@ -70,6 +74,13 @@ def choose(artifacts: Sequence[Artifact], wish: Wish) -> tuple[Target, ...]:
     return tuple(targets)
 
 
+def with_parts(targets: Iterable[Target]) -> Iterator[Target]:
+    """The targets, each after all that it is made of."""
+    for target in targets:
+        yield from with_parts(target.parts)
+        yield target
+
+
 def pin_of(target: Target) -> str | None:
     """The digest that the upstream's file must have."""
     release = target.artifact.release
@@ -77,7 +88,7 @@ def pin_of(target: Target) -> str | None:
     return pins.get(ARCHITECTURES[0] if target.architecture == ANY else target.architecture)
 
 
-def _target(artifact: Artifact, architecture: str, wanted: str) -> Target:
+def _target(artifact: Artifact, architecture: str, wanted: str, known: Known) -> Target:
     released = artifact.release and (architecture == ANY or architecture in artifact.release.urls)
     ways = [way for way, given in (("release", released), ("build", artifact.build)) if given]
     if not ways:
@@ -86,7 +97,10 @@ def _target(artifact: Artifact, architecture: str, wanted: str) -> Target:
             "or leave that architecture out."
         )
     way = wanted if wanted in ways else ways[0]
-    return Target(artifact, architecture, way, "" if way == wanted else f"it has only its {way} way")
+    note = "" if way == wanted else f"it has only its {way} way"
+    named = parts_of(artifact.build).values() if way == "build" else ()
+    parts = [_target(known[part.name, part.version], architecture, wanted, known) for part in named]
+    return Target(artifact, architecture, way, note, tuple(parts))
 
 
 def _refuse_unknown(option: str, given: Sequence[str], known: Sequence[str]) -> None:

@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import chart, debian, gobuild
-from .catalogue import ARCHITECTURES, Artifact, ChartBuild, DebianBuild, GoBuild, Release, fill
+from . import chart, compose, debian, gobuild, image
+from .catalogue import ARCHITECTURES, Artifact, Release, fill
+from .catalogue_builds import ChartBuild, ComposeBuild, DebianBuild, GoBuild, ImagesBuild
 from .download import Download
 from .errors import BundleError
 from .exchange import mirrored
@@ -22,13 +23,13 @@ from .workshop import Workshop
 
 @dataclass(frozen=True)
 class Recipe:
-    """`make` puts the files into an empty folder; equal keys mean equal results."""
+    """`make` puts the files into an empty folder, from the files of the parts; equal keys and parts, equal results."""
 
     key: str
     source: str
     # Of builds only one runs at a time: each uses every core by itself.
     build: bool
-    make: Callable[[Path], dict[str, Path]]
+    make: Callable[[Path, Sequence[Path]], dict[str, Path]]
 
 
 def recipe_for(target: Target, workshop: Workshop) -> Recipe:
@@ -41,7 +42,11 @@ def recipe_for(target: Target, workshop: Workshop) -> Recipe:
     if isinstance(artifact.build, DebianBuild):
         return _debian(target, artifact.build, workshop)
     if isinstance(artifact.build, ChartBuild):
-        return _chart(artifact, artifact.build, workshop)
+        return _chart(artifact, artifact.build)
+    if isinstance(artifact.build, ComposeBuild):
+        return _compose(target, artifact.build, workshop)
+    if isinstance(artifact.build, ImagesBuild):
+        return _images(target, artifact.build, workshop)
     raise BundleError(f"{target.label} has no way {target.way}.")
 
 
@@ -57,7 +62,7 @@ def _release(target: Target, release: Release, workshop: Workshop) -> Recipe:
     members = {name: fill(inside, artifact.version, architecture) for name, inside in release.members.items()}
     facts = {"how": "release", "sha256": pin, "members": members, "files": list(artifact.files)}
 
-    def make(folder: Path) -> dict[str, Path]:
+    def make(folder: Path, _parts: Sequence[Path]) -> dict[str, Path]:
         with workshop.lock_for(pin):
             fetched = workshop.store.verified(pin, f"{target.label}") or _fetch(target, url, pin, workshop)
         if not members:
@@ -79,21 +84,22 @@ def _fetch(target: Target, url: str, pin: str, workshop: Workshop) -> Path:
 
 
 def _go(target: Target, build: GoBuild, workshop: Workshop) -> Recipe:
-    directory = workshop.recipes / "build" / build.directory
+    directory = gobuild.place_of(target.artifact, build)
     facts = gobuild.recipe_facts(target.artifact, build, target.architecture, directory, workshop.go)
 
-    def make(folder: Path) -> dict[str, Path]:
+    def make(folder: Path, _parts: Sequence[Path]) -> dict[str, Path]:
         run = gobuild.GoRun(target.artifact, build, target.architecture, directory)
         with workshop.progress.step(f"building {target.label}", _usually(build.usual_seconds), run.status):
             return run.make(folder, workshop.cache, workshop.go, workshop.cancel)
 
-    return Recipe(key_of(facts), f"build/{build.directory} with go {facts['toolchain']}", True, make)
+    place = "." if build.directory == "." else f"build/{build.directory}"
+    return Recipe(key_of(facts), f"{place} with go {facts['toolchain']}", True, make)
 
 
 def _debian(target: Target, build: DebianBuild, workshop: Workshop) -> Recipe:
     package = debian.find_package(target.artifact, build, target.architecture)
 
-    def make(folder: Path) -> dict[str, Path]:
+    def make(folder: Path, _parts: Sequence[Path]) -> dict[str, Path]:
         with workshop.progress.step(f"taking {target.label} from Debian", _usually(build.usual_seconds)):
             return debian.make(target.artifact, build, package, folder)
 
@@ -101,15 +107,41 @@ def _debian(target: Target, build: DebianBuild, workshop: Workshop) -> Recipe:
     return Recipe(key_of(debian.recipe_facts(package, build.members)), source, False, make)
 
 
-def _chart(artifact: Artifact, build: ChartBuild, workshop: Workshop) -> Recipe:
-    directory = workshop.recipes / "charts" / build.directory
+def _chart(artifact: Artifact, build: ChartBuild) -> Recipe:
+    directory = artifact.folder / "charts" / build.directory
     facts = chart.recipe_facts(artifact, directory)
     return Recipe(
         key_of(facts),
         f"charts/{build.directory}",
         False,
-        lambda folder: {artifact.files[0]: chart.make(artifact, directory, folder)},
+        lambda folder, _parts: {artifact.files[0]: chart.make(artifact, directory, folder)},
     )
+
+
+def _compose(target: Target, build: ComposeBuild, workshop: Workshop) -> Recipe:
+    artifact = target.artifact
+    images = [part.artifact for part in target.parts if part.artifact.image]
+    references = {other.name: other.image.reference for other in images if other.image}
+
+    def make(folder: Path, parts: Sequence[Path]) -> dict[str, Path]:
+        members = dict(zip(build.members, parts[1:]))
+        with workshop.progress.step(f"putting together {target.label}", _usually(build.usual_seconds)):
+            made = compose.make(artifact, build, parts[0], members, references, folder, workshop.cancel)
+        return {artifact.files[0]: made}
+
+    return Recipe(key_of(compose.recipe_facts(build, references)), _made_of(target), True, make)
+
+
+def _images(target: Target, build: ImagesBuild, workshop: Workshop) -> Recipe:
+    def make(folder: Path, parts: Sequence[Path]) -> dict[str, Path]:
+        with workshop.progress.step(f"putting together {target.label}", _usually(build.usual_seconds)):
+            return {target.artifact.files[0]: image.merge(parts, folder)}
+
+    return Recipe(key_of(image.merge_facts()), _made_of(target), True, make)
+
+
+def _made_of(target: Target) -> str:
+    return "made of " + ", ".join(dict.fromkeys(part.artifact.label for part in target.parts))
 
 
 def _usually(seconds: int | None) -> str:

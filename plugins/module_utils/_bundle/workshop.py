@@ -20,7 +20,6 @@ class Workshop:
     """Where things are, how patient to be, and the flag that stops everything."""
 
     cache: Path
-    recipes: Path
     store: Store
     progress: Progress
     cancel: threading.Event = field(default_factory=threading.Event)

@@ -79,7 +79,8 @@ def test_the_catalogue_of_this_collection_is_good() -> None:
         (TOOL, "version", 1.2, r"entry 1 \(tool\): version must be a text"),
         (TOOL, "licence", None, "licence is missing"),
         (TOOL, "kind", "programs", "kind is 'programs', but must be one of"),
-        (TOOL, "groups", ["sites"], "groups must name one or more of site, test"),
+        (TOOL, "groups", ["sites"], "groups may name only site, test"),
+        (TOOL, "groups", None, "groups is missing; an empty list makes it a part of others only"),
         (TOOL, "files", ["tool", "tool"], "files names the same file twice"),
         (TOOL, "files", ["a/b"], "files is 'a/b'"),
         (TOOL, "realease", {}, "realease is not a field that is known here"),
@@ -95,11 +96,11 @@ def test_the_catalogue_of_this_collection_is_good() -> None:
         (TOOL, "build.go", "../../etc", "build.go is '../../etc'"),
         (TOOL, "build.cgo", True, "build.cgo must be false"),
         (TOOL, "build.tag", ["x"], "build.tag is not a field"),
-        (TOOL, "build", {"make": "x"}, "build must have one of go, debian or chart"),
+        (TOOL, "build", {"make": "x"}, "build must have one of go, debian, chart, compose, images"),
         (IMAGE, "image.reference", "Web", "image.reference is 'Web'"),
         (IMAGE, "image.files", {"/../web": "web"}, "image.files has '/../web'"),
         (IMAGE, "image.entrypoint", [], "image needs files and an entrypoint"),
-        (IMAGE, "build", {"chart": "web"}, "build cannot make a thing of kind image"),
+        (IMAGE, "build", {"chart": "web"}, "build cannot make a thing of kind image with chart"),
     ],
 )
 def test_a_mistake_is_named_by_entry_and_field(entry: dict[str, Any], path: str, value: object, complaint: str) -> None:

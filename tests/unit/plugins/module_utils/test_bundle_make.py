@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.holdfast.edge.plugins.module_utils._bundle.catalogue import read_catalogue
+from ansible_collections.holdfast.edge.plugins.module_utils._bundle.catalogue import Artifact, read_catalogue
 from ansible_collections.holdfast.edge.plugins.module_utils._bundle.errors import BundleError
 from ansible_collections.holdfast.edge.plugins.module_utils._bundle.locks import only_one
 from ansible_collections.holdfast.edge.plugins.module_utils._bundle.make import Outcome, check_bundle, make_bundle
@@ -55,15 +55,16 @@ class Bench:
 
     def workshop(self) -> Workshop:
         progress = Progress(self.said)
-        return Workshop(self.root / "cache", self.root / "files", Store(self.root / "cache", progress), progress)
+        return Workshop(self.root / "cache", Store(self.root / "cache", progress), progress)
+
+    def catalogue(self) -> tuple[Artifact, ...]:
+        return read_catalogue([entry(name) for name in CHARTS], folder=self.root / "files")
 
     def make(self, *without: str) -> Outcome:
-        catalogue = read_catalogue([entry(name) for name in CHARTS])
-        return make_bundle(self.bundle, catalogue, Wish(without=without), self.workshop(), wait=0)
+        return make_bundle(self.bundle, self.catalogue(), Wish(without=without), self.workshop(), wait=0)
 
     def check(self, *without: str) -> Outcome:
-        catalogue = read_catalogue([entry(name) for name in CHARTS])
-        return check_bundle(self.bundle, catalogue, Wish(without=without), self.workshop())
+        return check_bundle(self.bundle, self.catalogue(), Wish(without=without), self.workshop())
 
     def files(self) -> list[str]:
         return sorted(path.relative_to(self.bundle).as_posix() for path in self.bundle.rglob("*") if path.is_file())

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.holdfast.edge.plugins.module_utils._bundle import gobuild
-from ansible_collections.holdfast.edge.plugins.module_utils._bundle.catalogue import Artifact, GoBuild
+from ansible_collections.holdfast.edge.plugins.module_utils._bundle.catalogue import Artifact
+from ansible_collections.holdfast.edge.plugins.module_utils._bundle.catalogue_builds import GoBuild
 from ansible_collections.holdfast.edge.plugins.module_utils._bundle.commands import run_guarded
 from ansible_collections.holdfast.edge.plugins.module_utils._bundle.errors import BundleError, StoppedError
 from ansible_collections.holdfast.edge.plugins.module_utils._bundle.progress import (
