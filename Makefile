@@ -4,7 +4,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 python = PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python
 
-.PHONY: help setup demo demo-down test lint unit sanity bundle bench-hosts docs lock clean
+.PHONY: help setup demo demo-down test lint unit sanity bundle contract bench-hosts docs lock clean
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -32,6 +32,9 @@ sanity: setup ## ansible-test sanity and units only
 
 bundle: setup ## build the bundle that demo and tests use, or verify it where it is there
 	@$(python) -m dev.demo bundle
+
+contract: setup ## what k3s promises, asked of the stand-in: K3S_BINARY=… K3S_BINARY_OLDER=… for another
+	@$(python) -m dev.contract
 
 bench-hosts: setup ## how fast hosts answer ssh and how fast the bundle is there; ends with one JSON line
 	@$(python) -m tests.bench.hosts

@@ -70,6 +70,12 @@ CHECKS: tuple[Check, ...] = (
     _tests("bundle", "ways, faults, packing", "tests/integration/test_bundle_*.py", 120),
     _tests("containers", "hosts and faults", "tests/integration/test_hosts_containers*.py", 120),
     _tests("containers", "Kubernetes from the bundle", "tests/integration/test_kubernetes_from_bundle.py", 120),
+    Check("k3s", "gofmt, go vet, go test", _python("dev.go_check"), 150, 15 * MINUTE),
     Check("molecule", "all scenarios", ("molecule", "test", "--all", "--report", "--command-borders"), 30, 15 * MINUTE),
     _tests("vm", "hosts and faults", "tests/integration/test_hosts_vm*.py", 400, 20 * MINUTE),
 )
+
+# Tests that are there and that `make test` does not run; its table says so each time.
+LEFT_OUT = {
+    "tests/k3s_contract": "the stand-in does not hold every line of the contract yet; `make contract` runs them",
+}

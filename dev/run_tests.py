@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from dev.checks import CHECKS, Check
+from dev.checks import CHECKS, LEFT_OUT, Check
 from dev.paths import ROOT
 
 LOGS = ROOT / ".work" / "logs"
@@ -161,6 +161,8 @@ def main() -> int:
         sum(len(o.skipped) for o in outcomes),
     )
     say(f"\n{table(outcomes)}")
+    for path, reason in LEFT_OUT.items():
+        say(f"left out: {path}: {reason}")
     left_out = [tier for tier in tiers if tier not in wanted]
     if left_out:
         say(f"not asked for: {', '.join(left_out)}")
