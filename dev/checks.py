@@ -66,7 +66,7 @@ CHECKS: tuple[Check, ...] = (
     Check("artifact", "image of the container hosts", _python("tests.hosts", "prepare"), 60),
     _tests("artifact", "build, install, run", "tests/integration/test_artifact.py", 30),
     _tests("artifact", "Ctrl-C", "tests/integration/test_interruption.py", 10),
-    Check("bundle", "playbooks/bundle.yml", _python("dev.demo", "bundle"), 900, 45 * MINUTE),
+    Check("bundle", "playbooks/bundle.yml", _python("dev.demo", "bundle"), 1800, 60 * MINUTE),
     _tests("bundle", "ways, faults, packing", "tests/integration/test_bundle_*.py", 120),
     _tests("containers", "hosts and faults", "tests/integration/test_hosts_containers*.py", 120),
     _tests("containers", "Kubernetes from the bundle", "tests/integration/test_kubernetes_from_bundle.py", 120),

@@ -249,5 +249,6 @@ def test_a_changed_manifest_is_applied_again_and_a_deleted_one_deletes_nothing(s
     server.run(f"touch {MANIFESTS}/contract-two.yaml")
     wait_until("the change is applied", lambda: api.get(path)["data"]["value"] == "second", 60)
     server.run(f"rm {MANIFESTS}/contract-two.yaml")
-    server.sleep(20)
+    # k3s looks at the folder every 15 seconds.
+    server.sleep(16)
     assert api.status(path) == 200

@@ -13,6 +13,7 @@ from tests.integration.kubernetes_remote import wait_until
 
 from .clusters import Cluster
 from .lines import contract
+from .site import AGENT_TOKEN, Site, full_token
 
 BALANCER = "/var/lib/rancher/k3s/agent/etc/k3s-agent-load-balancer.json"
 
@@ -104,16 +105,16 @@ def test_the_hash_of_a_node_password_is_kept_in_an_immutable_secret(main: Cluste
 
 
 @contract("9", "S", unconfirmed=True)
-def test_a_label_that_a_kubelet_may_not_set_ends_it(main: Cluster) -> None:
-    agent = main.agents[0]
-    ended = agent.try_start(
+def test_a_label_that_a_kubelet_may_not_set_ends_it(main: Cluster, site: Site) -> None:
+    ended = site.second.try_start(
         "agent",
         {
             "server": f"https://{main.first.address}:6443",
-            "token": "x",
+            "token": full_token(main.first, AGENT_TOKEN, "node"),
             "node-label": ["node-role.kubernetes.io/worker=true"],
+            "kubelet-arg": site.second.host_arguments(),
         },
-        seconds=10,
+        seconds=30,
     )
     assert "unknown 'kubernetes.io' or 'k8s.io' labels specified with --node-labels" in ended.output, ended.output[
         -500:

@@ -80,7 +80,9 @@ def test_a_file_that_was_lost_comes_back_from_the_datastore(solo: Cluster, befor
 def test_disabling_a_component_removes_its_manifest_and_its_resources(solo: Cluster, before: Before) -> None:
     api = solo.first.api()
     wait_until("local storage is gone", lambda: api.status(STORAGE) == 404, 60)
-    assert solo.first.attempt(f"test -e {MANIFESTS}/local-storage.yaml").returncode == 1
+    wait_until(
+        "the manifest is gone", lambda: solo.first.attempt(f"test -e {MANIFESTS}/local-storage.yaml").returncode == 1
+    )
 
 
 @contract("9", "S")

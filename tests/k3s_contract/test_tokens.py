@@ -84,7 +84,7 @@ def test_a_bare_token_brings_a_warning_that_the_hash_is_missing(host: Node, main
     ("token", "words"),
     [
         (f"K10{'0' * 12}::node:x", "invalid token CA hash length"),
-        (f"K10{'0' * 64}:node", "invalid token format"),
+        (f"K10{'0' * 64}::node", "invalid token format"),
     ],
 )
 def test_a_misshapen_token_is_named(host: Node, main: Cluster, token: str, words: str) -> None:

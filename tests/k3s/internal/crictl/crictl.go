@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"holdfast.internal/k3s/internal/containerd"
+	build "holdfast.internal/k3s/internal/version"
 )
 
 const defaultTimeout = 2 * time.Minute
@@ -95,8 +96,16 @@ func run(ctx context.Context, dataDir string, arguments []string, out io.Writer)
 	for _, name := range []string{"debug", "D"} {
 		flags.Bool(name, false, "accepted and of no effect")
 	}
+	var ownVersion bool
+	for _, name := range []string{"version", "v"} {
+		flags.BoolVar(&ownVersion, name, false, "print the version of this tool; it needs no runtime")
+	}
 	if err := flags.Parse(arguments); err != nil {
 		return err
+	}
+	if ownVersion {
+		fmt.Fprintln(out, "crictl version", build.Version)
+		return nil
 	}
 	rest := flags.Args()
 	if len(rest) == 0 || rest[0] == "help" || rest[0] == "h" {
