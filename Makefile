@@ -4,10 +4,10 @@ SHELL := bash
 .DEFAULT_GOAL := help
 python = PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python
 
-.PHONY: help setup demo demo-down test lint unit sanity bundle contract bench-hosts docs lock clean
+.PHONY: help setup demo demo-down test lint unit sanity bundle contract bench-hosts bench-k3s docs lock clean
 
 help: ## list the targets
-	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "make %-12s %s\n", $$1, $$2 }'
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "make %-12s %s\n", $$1, $$2 }'
 
 setup: ## install what the other targets need: Debian packages, locked Python packages, Go
 	@dev/setup
@@ -38,6 +38,9 @@ contract: setup ## what k3s promises, asked of the stand-in: K3S_BINARY=… K3S_
 
 bench-hosts: setup ## how fast hosts answer ssh and how fast the bundle is there; ends with one JSON line
 	@$(python) -m tests.bench.hosts
+
+bench-k3s: setup ## how fast k3s is ready and how little it takes when idle; ends with one JSON line
+	@$(python) -m dev.contract bench
 
 docs: setup ## write the roles' README files from their argument specs
 	@$(python) -m dev.role_readme

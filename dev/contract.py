@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Holdfast authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asks a k3s what the contract says of it; without K3S_BINARY, the stand-ins of the bundle, newest first."""
+"""Asks a k3s what the contract says of it, or (`bench`) how fast it is: K3S_BINARY, or the stand-ins of the bundle."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ def stand_ins() -> dict[str, str]:
 def main() -> None:
     environment = {**({} if os.environ.get("K3S_BINARY") else stand_ins()), **os.environ}
     os.chdir(ROOT)
-    os.execve(sys.executable, [sys.executable, "-m", "pytest", "tests/k3s_contract", *sys.argv[1:]], environment)
+    arguments = ["tests.bench.k3s", *sys.argv[2:]]
+    if sys.argv[1:2] != ["bench"]:
+        arguments = ["pytest", "tests/k3s_contract", *sys.argv[1:]]
+    os.execve(sys.executable, [sys.executable, "-m", *arguments], environment)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 import shlex
 import tarfile
 from collections.abc import Callable
@@ -46,8 +47,8 @@ class Parts:
     bundle: Path
 
     def program(self, name: str, file: str, version: str = "*") -> Path:
-        """Return a program; the version may be a pattern but must leave one."""
-        return self._one(f"{self._architecture}/bin/{name}/{version}/{file}")
+        """Return a program, the newest that fits the version's pattern."""
+        return self._newest(f"{self._architecture}/bin/{name}/{version}/{file}")
 
     def programs(self, name: str, file: str) -> dict[str, Path]:
         """Return every version of a program."""
@@ -55,20 +56,23 @@ class Parts:
 
     def image(self, name: str) -> Path:
         """Return an image's archive."""
-        return self._one(f"{self._architecture}/images/{name}-*.tar")
+        return self._newest(f"{self._architecture}/images/{name}-*.tar")
 
     def chart(self, name: str) -> Path:
         """Return a chart's archive."""
-        return self._one(f"charts/{name}-*.tgz")
+        return self._newest(f"charts/{name}-*.tgz")
 
     @property
     def _architecture(self) -> str:
         return ARCHITECTURES[platform.machine()]
 
-    def _one(self, pattern: str) -> Path:
-        found = sorted(self.bundle.glob(pattern))
-        assert len(found) == 1, f"{self.bundle}: {pattern} should be one file, but is {[str(path) for path in found]}"
-        return found[0]
+    def _newest(self, pattern: str) -> Path:
+        """Return the newest where the bundle holds several versions."""
+        found = sorted(
+            self.bundle.glob(pattern), key=lambda path: [int(part) for part in re.findall(r"\d+", str(path))]
+        )
+        assert found, f"{self.bundle}: there is no {pattern}"
+        return found[-1]
 
 
 @dataclass(frozen=True)
