@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import platform
-import re
 import shlex
 import tarfile
 from collections.abc import Callable
@@ -47,32 +46,34 @@ class Parts:
     bundle: Path
 
     def program(self, name: str, file: str, version: str = "*") -> Path:
-        """Return a program, the newest that fits the version's pattern."""
-        return self._newest(f"{self._architecture}/bin/{name}/{version}/{file}")
+        """Return a program; the version may be a pattern but must leave one."""
+        return self._one(f"{self._architecture}/bin/{name}/{version}/{file}")
 
     def programs(self, name: str, file: str) -> dict[str, Path]:
         """Return every version of a program."""
         return {path.parent.name: path for path in self.bundle.glob(f"{self._architecture}/bin/{name}/*/{file}")}
 
+    def newest(self, name: str, file: str) -> Path:
+        """Return the newest version of a program that the bundle holds in several."""
+        programs = self.programs(name, file)
+        return programs[max(programs, key=lambda version: [int(part) for part in version.split(".")])]
+
     def image(self, name: str) -> Path:
         """Return an image's archive."""
-        return self._newest(f"{self._architecture}/images/{name}-*.tar")
+        return self._one(f"{self._architecture}/images/{name}-*.tar")
 
     def chart(self, name: str) -> Path:
         """Return a chart's archive."""
-        return self._newest(f"charts/{name}-*.tgz")
+        return self._one(f"charts/{name}-*.tgz")
 
     @property
     def _architecture(self) -> str:
         return ARCHITECTURES[platform.machine()]
 
-    def _newest(self, pattern: str) -> Path:
-        """Return the newest where the bundle holds several versions."""
-        found = sorted(
-            self.bundle.glob(pattern), key=lambda path: [int(part) for part in re.findall(r"\d+", str(path))]
-        )
-        assert found, f"{self.bundle}: there is no {pattern}"
-        return found[-1]
+    def _one(self, pattern: str) -> Path:
+        found = sorted(self.bundle.glob(pattern))
+        assert len(found) == 1, f"{self.bundle}: {pattern} should be one file, but is {[str(path) for path in found]}"
+        return found[0]
 
 
 @dataclass(frozen=True)
@@ -148,8 +149,9 @@ def _programs(parts: Parts) -> dict[str, Content]:
         found[name] = parts.program("containerd", name)
     for name in ("bandwidth", "bridge", "host-local", "loopback", "portmap"):
         found[name] = parts.program("cni-plugins", name)
-    for name in ("kubernetes", "runc", "helm"):
+    for name in ("runc", "helm"):
         found[name] = parts.program(name, name)
+    found["kubernetes"] = parts.newest("kubernetes", "kubernetes")
     return {f"{PROGRAMS}/{name}": path for name, path in found.items()}
 
 

@@ -94,7 +94,7 @@ def test_a_program_is_made_from_the_module_of_its_version(bundle_path: Path, nam
 
 def test_the_cluster_runs_the_versions_that_the_bundle_names(cluster: Cluster, bundle_path: Path) -> None:
     parts = Parts(bundle_path)
-    kubernetes_version = parts.program("kubernetes", "kubernetes").parent.name
+    kubernetes_version = parts.newest("kubernetes", "kubernetes").parent.name
     (containerd_version,) = parts.programs("containerd", "containerd")
     node = cluster.core.list_node().to_dict()["items"][0]["status"]["node_info"]
     assert kubernetes.client.VersionApi(cluster.api).get_code().git_version == f"v{kubernetes_version}"
