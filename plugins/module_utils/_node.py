@@ -10,7 +10,11 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ansible_collections.holdfast.edge.plugins.module_utils._listening import listening
+
 MIB = 1024 * 1024
+# There from the first to the last step of a restore (role backup).
+UNFINISHED_RESTORE = "etc/holdfast/restore-unfinished"
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,9 @@ class Node:
     machine_id: str
     clock_offset_seconds: float | None
     init: str
+    efi: bool
+    restoring: bool
+    listening: dict[str, str]
 
     def as_dict(self) -> dict[str, object]:
         return asdict(self)
@@ -91,4 +98,7 @@ def look(state_path: str, controller_epoch: float | None = None, root: Path = Pa
         machine_id=_read(root / "etc/machine-id").strip(),
         clock_offset_seconds=offset,
         init=_read(root / "proc/1/comm").strip(),
+        efi=(root / "sys/firmware/efi").is_dir(),
+        restoring=(root / UNFINISHED_RESTORE).exists(),
+        listening=listening(root / "proc"),
     )

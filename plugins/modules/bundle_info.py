@@ -79,13 +79,14 @@ summary:
   returned: always
 """
 
+import hashlib
 from dataclasses import asdict
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.holdfast.edge.plugins.module_utils._bundle import module_glue as glue
-from ansible_collections.holdfast.edge.plugins.module_utils._bundle.archive import manifest_digest, verify_bundle
-from ansible_collections.holdfast.edge.plugins.module_utils._bundle.manifest import render, total_size
+from ansible_collections.holdfast.edge.plugins.module_utils._bundle.archive import verify_bundle
+from ansible_collections.holdfast.edge.plugins.module_utils._bundle.manifest import manifest_bytes, total_size
 from ansible_collections.holdfast.edge.plugins.module_utils._bundle.progress import spoken_size
 
 
@@ -107,7 +108,7 @@ def main() -> None:
         whole=not problems,
         problems=problems,
         files=[asdict(entry) for entry in entries],
-        manifest_sha256=manifest_digest(render(entries)) if entries else "",
+        manifest_sha256=hashlib.sha256(manifest_bytes(path) or b"").hexdigest() if entries else "",
         size=total_size(entries),
         summary=summary,
     )

@@ -101,6 +101,18 @@ node:
       description: Name of process 1.
       type: str
       sample: systemd
+    efi:
+      description: Whether the machine started by EFI.
+      type: bool
+      sample: true
+    restoring:
+      description: Whether a restore was begun on it that did not end.
+      type: bool
+      sample: false
+    listening:
+      description: TCP ports that are taken, each with the systemd unit, or else the program, that listens there.
+      type: dict
+      sample: {"22": ssh.service}
 """
 
 from ansible.module_utils.basic import AnsibleModule

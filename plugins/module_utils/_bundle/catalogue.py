@@ -23,7 +23,7 @@ CATALOGUE = "artifacts.yml"
 
 @dataclass(frozen=True)
 class Image:
-    """A container image of one layer: files, and how they are started."""
+    """A container image of one layer: files at their paths, or a whole root file system, and how it is started."""
 
     reference: str
     entrypoint: tuple[str, ...]
@@ -31,6 +31,8 @@ class Image:
     files: Mapping[str, str]
     user: str
     environment: Mapping[str, str]
+    # The tar that is the layer; then there are no single files.
+    root: str = ""
 
 
 @dataclass(frozen=True)
@@ -135,9 +137,9 @@ def _files(fields: Fields, kind: str, name: str, version: str, image: Image | No
     if len(set(given)) != len(given):
         raise fields.wrong("files", "names the same file twice")
     if kind == "image" and image:
-        needed = tuple(sorted(set(image.files.values())))
+        needed = (image.root,) if image.root else tuple(sorted(set(image.files.values())))
         if given and set(given) != set(needed):
-            raise fields.wrong("files", f"must be {', '.join(needed)}, which image.files uses (or be left out)")
+            raise fields.wrong("files", f"must be {', '.join(needed)}, which image uses (or be left out)")
         return needed
     if kind == "chart":
         if given:
@@ -162,13 +164,14 @@ def _image(fields: Fields, version: str) -> Image:
         files=files,
         user=inner.text("user"),
         environment=inner.mapping("environment"),
+        root=inner.plain("root") if inner.has("root") else "",
     )
     if not re.fullmatch(
         r"[a-z0-9][a-z0-9.-]*(:\d+)?(/[a-z0-9._-]+)+:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", image.reference
     ):
         raise inner.wrong("image.reference", f"is {image.reference!r}, but wants registry/name:tag")
-    if not image.files or not image.entrypoint:
-        raise inner.wrong("image", "needs files and an entrypoint")
+    if bool(image.files) == bool(image.root) or not image.entrypoint:
+        raise inner.wrong("image", "needs an entrypoint, and either files or a root")
     inner.finish()
     return image
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -18,6 +19,7 @@ MAKES = {
     "chart": ("chart",),
     "compose": ("binaries",),
     "images": ("archive",),
+    "root": ("image",),
 }
 # A composed program tells here what it is made of.
 CONTENTS = "payload.json"
@@ -83,7 +85,22 @@ class ImagesBuild:
     usual_seconds: int | None = None
 
 
-Build = Union[GoBuild, DebianBuild, ChartBuild, ComposeBuild, ImagesBuild]
+@dataclass(frozen=True)
+class RootBuild:
+    """A root file system of Debian packages, locked wheels, and what lies beside the catalogue."""
+
+    packages: tuple[str, ...]
+    # A requirements file with hashes, below the catalogue's folder.
+    wheels: str
+    python: str
+    # Paths in the root by paths below the catalogue's folder.
+    copies: Mapping[str, str]
+    # Patterns of what is left out again, in the order in which they are taken away.
+    without: tuple[str, ...]
+    usual_seconds: int | None = None
+
+
+Build = Union[GoBuild, DebianBuild, ChartBuild, ComposeBuild, ImagesBuild, RootBuild]
 
 
 def parts_of(build: Build | None) -> dict[str, Part]:
@@ -161,6 +178,25 @@ def _images_archive(inner: Fields, _files: tuple[str, ...], usual: int | None) -
     return ImagesBuild(_images(inner), usual)
 
 
+def _root(inner: Fields, files: tuple[str, ...], usual: int | None) -> RootBuild:
+    root = inner.inside("root")
+    build = RootBuild(
+        packages=root.plains("debian"),
+        wheels=root.text("wheels"),
+        python=root.text("python"),
+        copies=root.mapping("copies"),
+        without=root.texts("without"),
+        usual_seconds=usual,
+    )
+    for path in (build.wheels, *build.copies, *build.copies.values(), *build.without):
+        if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+            raise root.wrong("build.root", f"has {path!r}, but wants relative paths that lead nowhere else")
+    if not build.packages or len(files) != 1 or not re.fullmatch(r"3\.\d+", build.python):
+        raise root.wrong("build.root", "makes one file, and needs packages and a Python such as '3.11'")
+    root.finish()
+    return build
+
+
 def _program(inner: Fields, field: str, text: str) -> Part:
     words = text.split(" ")
     if len(words) != 3 or not all(PLAIN_NAME.fullmatch(word) for word in words):
@@ -191,4 +227,5 @@ _READERS: dict[str, Callable[[Fields, tuple[str, ...], int | None], Build]] = {
     "chart": _chart,
     "compose": _compose,
     "images": _images_archive,
+    "root": _root,
 }

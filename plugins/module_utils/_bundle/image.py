@@ -34,13 +34,13 @@ def recipe_facts(artifact: Artifact, image: Image, architecture: str, contents: 
         "config": _config(artifact, image, architecture, "none"),
         "reference": image.reference,
         "files": {target: contents[name] for target, name in image.files.items()},
+        **({"root": contents[image.root]} if image.root else {}),
     }
 
 
 def make(artifact: Artifact, image: Image, architecture: str, files: Mapping[str, Path], to: Path) -> Path:
     """Write the archive below `to`."""
-    layer = to / "layer.tar"
-    _write_layer(image, files, layer)
+    layer = files[image.root] if image.root else _write_layer(image, files, to / "layer.tar")
     layer_digest = sha256_of(layer)
     config = _json(_config(artifact, image, architecture, layer_digest))
     manifest = _json(
@@ -67,7 +67,8 @@ def make(artifact: Artifact, image: Image, architecture: str, files: Mapping[str
         add_bytes(archive, f"blobs/sha256/{_sha256(manifest)}", manifest)
         add_bytes(archive, f"blobs/sha256/{_sha256(config)}", config)
         add_file(archive, f"blobs/sha256/{layer_digest}", layer)
-    layer.unlink()
+    if not image.root:
+        layer.unlink()
     return archive_path
 
 
@@ -106,13 +107,14 @@ def _read(archive: tarfile.TarFile, name: str) -> Any:
     return json.load(stream) if stream else None
 
 
-def _write_layer(image: Image, files: Mapping[str, Path], path: Path) -> None:
+def _write_layer(image: Image, files: Mapping[str, Path], path: Path) -> Path:
     folders = {str(parent) for target in image.files for parent in PurePosixPath(target).parents if str(parent) != "/"}
     with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as archive:
         for folder in sorted(folders):
             add_folder(archive, folder.lstrip("/"))
         for target, name in sorted(image.files.items()):
             add_file(archive, target.lstrip("/"), files[name], mode=0o755)
+    return path
 
 
 def _config(artifact: Artifact, image: Image, architecture: str, layer_digest: str) -> dict[str, Any]:

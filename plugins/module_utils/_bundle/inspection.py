@@ -9,8 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from .errors import BundleError
 from .files import sha256_of
 from .manifest import MANIFEST_NAME, Entry
+from .signatures import signatures_in
 
 OK = "ok"
 MISSING = "missing"
@@ -49,11 +51,27 @@ def inspect(bundle: Path, entries: Iterable[Entry]) -> list[Finding]:
     # Hashing lets other threads run, so two keep disk and processor busy.
     with ThreadPoolExecutor(max_workers=2) as pool:
         findings = list(pool.map(lambda entry: inspect_file(bundle, entry), listed))
-    known = {entry.path for entry in listed} | {MANIFEST_NAME}
+    known = {entry.path for entry in listed} | {MANIFEST_NAME, *signatures_in(bundle, listed)}
     findings += [
         Finding(path, UNKNOWN, f"{path} is not in {MANIFEST_NAME}") for path in files_below(bundle) if path not in known
     ]
     return findings
+
+
+def checked_file(bundle: Path, entry: Entry) -> Path:
+    """One file of a bundle that is about to be used: what the manifest says, or an error."""
+    finding = inspect_file(bundle, entry)
+    if finding.state == MISSING:
+        raise BundleError(
+            f"{bundle / entry.path} is in the bundle's list and not there. Nothing was copied. "
+            "Run playbooks/bundle.yml again."
+        )
+    if finding.state != OK:
+        raise BundleError(
+            f"{bundle / entry.path} was changed after the bundle was made: {finding.sentence}. Nothing was copied. "
+            "Run playbooks/bundle.yml again, which mends it, and ask who wrote to it."
+        )
+    return bundle / entry.path
 
 
 def files_below(bundle: Path) -> list[str]:

@@ -62,10 +62,10 @@ def listing(entries: Iterable[Entry]) -> str:
     )
 
 
-def parse(text: str, where: str) -> tuple[Entry, ...]:
+def parse(content: str | bytes, where: str) -> tuple[Entry, ...]:
     """Read bundle.json; it may come from a stick that anyone had in hand, so every path is judged."""
     try:
-        data = json.loads(text)
+        data = json.loads(content)
         if data["schema"] != SCHEMA:
             raise BundleError(
                 f"{where} has layout {data['schema']!r}, and this version reads {SCHEMA}. Use the version that made it."
@@ -93,14 +93,20 @@ def safe_path(path: object) -> bool:
     return not parts.is_absolute() and ".." not in parts.parts and str(parts) == path
 
 
-def read_manifest(bundle: Path) -> tuple[Entry, ...] | None:
-    """The manifest of the bundle in this folder, or None where there is none."""
+def manifest_bytes(bundle: Path) -> bytes | None:
+    """bundle.json as it lies there, or None where there is none."""
     path = bundle / MANIFEST_NAME
     if not path.is_file():
         return None
     if path.stat().st_size > LARGEST:
         raise BundleError(f"{path} is too large to be a bundle's manifest; it was refused.")
-    return parse(path.read_text(encoding="utf-8", errors="replace"), str(path))
+    return path.read_bytes()
+
+
+def read_manifest(bundle: Path) -> tuple[Entry, ...] | None:
+    """The manifest of the bundle in this folder, whoever wrote it, or None where there is none."""
+    content = manifest_bytes(bundle)
+    return None if content is None else parse(content, str(bundle / MANIFEST_NAME))
 
 
 def total_size(entries: Sequence[Entry]) -> int:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import chart, compose, debian, gobuild, image
+from . import chart, compose, debian, gobuild, image, root
 from .catalogue import ARCHITECTURES, Artifact, Release, fill
-from .catalogue_builds import ChartBuild, ComposeBuild, DebianBuild, GoBuild, ImagesBuild
+from .catalogue_builds import ChartBuild, ComposeBuild, DebianBuild, GoBuild, ImagesBuild, RootBuild
 from .download import Download
 from .errors import BundleError
 from .exchange import mirrored
@@ -47,6 +47,8 @@ def recipe_for(target: Target, workshop: Workshop) -> Recipe:
         return _compose(target, artifact.build, workshop)
     if isinstance(artifact.build, ImagesBuild):
         return _images(target, artifact.build, workshop)
+    if isinstance(artifact.build, RootBuild):
+        return _root(target, artifact.build, workshop)
     raise BundleError(f"{target.label} has no way {target.way}.")
 
 
@@ -138,6 +140,19 @@ def _images(target: Target, build: ImagesBuild, workshop: Workshop) -> Recipe:
             return {target.artifact.files[0]: image.merge(parts, folder)}
 
     return Recipe(key_of(image.merge_facts()), _made_of(target), True, make)
+
+
+def _root(target: Target, build: RootBuild, workshop: Workshop) -> Recipe:
+    artifact, architecture = target.artifact, target.architecture
+    packages = debian.find_packages(artifact, build.packages, architecture)
+    key = key_of(root.recipe_facts(artifact, build, packages, architecture))
+
+    def make(folder: Path, _parts: Sequence[Path]) -> dict[str, Path]:
+        with workshop.progress.step(f"building {target.label}", _usually(build.usual_seconds)):
+            made = root.make(artifact, build, packages, architecture, key, folder, workshop.cancel)
+        return {artifact.files[0]: made}
+
+    return Recipe(key, f"{len(packages)} Debian packages and {build.wheels}", True, make)
 
 
 def _made_of(target: Target) -> str:

@@ -29,3 +29,21 @@ def add_file(archive: tarfile.TarFile, name: str, path: Path, mode: int = 0o644)
 
 def add_folder(archive: tarfile.TarFile, name: str) -> None:
     archive.addfile(entry(name, mode=0o755, kind=tarfile.DIRTYPE))
+
+
+def add_link(archive: tarfile.TarFile, name: str, target: str) -> None:
+    info = entry(name, mode=0o777, kind=tarfile.SYMTYPE)
+    info.linkname = target
+    archive.addfile(info)
+
+
+def add_tree(archive: tarfile.TarFile, tree: Path) -> None:
+    """All below a folder, in the order of names. Of modes only "may be run" is kept, so nothing runs as its owner."""
+    for path in sorted(tree.rglob("*"), key=lambda path: path.relative_to(tree).parts):
+        name = path.relative_to(tree).as_posix()
+        if path.is_symlink():
+            add_link(archive, name, str(path.readlink()))
+        elif path.is_dir():
+            add_folder(archive, name)
+        else:
+            add_file(archive, name, path, 0o755 if path.stat().st_mode & 0o111 else 0o644)

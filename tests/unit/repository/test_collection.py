@@ -57,6 +57,25 @@ def test_module_utils_use_the_standard_library_only() -> None:
     assert wrong == []
 
 
+def test_every_variable_that_a_message_or_a_page_tells_to_give_is_one() -> None:
+    """What an operator types from a screen must be read by somebody."""
+    given = re.compile(r"-e ([a-z0-9_]+)=")
+    plays = [*(ROOT / "playbooks").glob("*.yml"), *(ROOT / "roles").glob("*/*/*.yml")]
+    read = " ".join(given.sub("", path.read_text(encoding="utf-8")) for path in plays)
+    told = [*plays, *(ROOT / "plugins").rglob("*.py"), *(ROOT / "docs").glob("*.md"), ROOT / "README.md"]
+    names = {name for path in told for name in given.findall(path.read_text(encoding="utf-8"))}
+    assert len(names) > 10
+    assert [name for name in sorted(names) if not re.search(rf"\b{name}\b", read)] == []
+
+
+def test_a_key_of_k3s_that_is_refused_is_told_with_a_variable_of_the_roles() -> None:
+    config = (ROOT / "plugins/module_utils/_k3s/config.py").read_text(encoding="utf-8")
+    told = set(re.findall(r'"(k3s_[a-z0-9_]+)"', config.partition("DECIDED = {")[2].partition("}")[0]))
+    read = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "roles").glob("k3s_*/defaults/main.yml"))
+    assert len(told) > 5
+    assert [name for name in sorted(told) if f"\n{name}: " not in read] == []
+
+
 def test_the_action_group_names_every_module() -> None:
     runtime = yaml.safe_load((ROOT / "meta/runtime.yml").read_text(encoding="utf-8"))
     assert sorted(runtime["action_groups"]["all"]) == [module.stem for module in MODULES]

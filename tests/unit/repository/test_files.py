@@ -14,13 +14,14 @@ from dev.paths import ROOT
 
 # Made by tools, or with no place for a comment.
 NO_HEADER = re.compile(
-    r"^LICENSE$|^LICENSES/|(^|/)(go\.mod|go\.sum|py\.typed|\.helmignore|\.gitkeep|NOTES\.txt)$|\.json$|^dev/[a-z-]*requirements\.(in|txt)$"
+    r"^LICENSE$|^LICENSES/|(^|/)(go\.mod|go\.sum|py\.typed|\.helmignore|\.gitkeep|NOTES\.txt)$|\.jsonl?$|^(dev|inference/image)/[a-z-]*requirements\.(in|txt)$"
     r"|^CHANGELOG|^changelogs/changelog\.yaml$"
 )
 LARGE = 400_000
+# A model that was trained here, which tests and demo answer with (inference/fixture/README.md).
+WEIGHTS = re.compile(r"^inference/fixture/[a-z]+/model\.safetensors$")
 
-
-FILES = [ROOT / name for name in checkout.files() if not (ROOT / name).is_symlink()]
+FILES = [ROOT / name for name in checkout.files() if not (ROOT / name).is_symlink() and not WEIGHTS.search(name)]
 
 
 def licence_of(path: Path) -> str:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,23 @@ SHAPE = (
     "vars/main.yml",
 )
 
+# These make a site together and are proved together, by the scenario "site".
+JOURNEY = {
+    "artifact",
+    "backup",
+    "control_plane_lb",
+    "drill",
+    "etcd",
+    "hardening",
+    "inference",
+    "k3s_agent",
+    "k3s_node",
+    "k3s_server",
+    "life",
+    "reset",
+    "status",
+}
+
 
 def load(path: Path) -> Any:
     return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
@@ -38,8 +56,8 @@ def test_a_role_has_every_file_of_the_shape(role: Path) -> None:
 
 
 @pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
-def test_a_role_has_a_molecule_scenario_of_its_name(role: Path) -> None:
-    scenario = ROOT / "molecule" / role.name
+def test_a_role_has_a_molecule_scenario_or_a_part_in_the_journey(role: Path) -> None:
+    scenario = ROOT / "molecule" / ("site" if role.name in JOURNEY else role.name)
     missing = [
         name
         for name in ("molecule.yml", "converge.yml", "verify.yml", "cleanup.yml")
@@ -79,3 +97,11 @@ def test_public_names_carry_the_role_and_internal_ones_two_underscores(role: Pat
 @pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
 def test_the_readme_is_the_one_that_make_docs_writes(role: Path) -> None:
     assert (role / "README.md").read_text(encoding="utf-8") == page(role), "run `make docs`"
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
+def test_the_readme_can_be_read(role: Path) -> None:
+    lines = (role / "README.md").read_text(encoding="utf-8").splitlines()
+    columns = {len(re.split(r"(?<!\\)\|", line)) - 2 for line in lines if line.startswith("|")}
+    assert columns <= {4}
+    assert [line for line in lines if len(line) == 1] == []

@@ -99,7 +99,7 @@ def test_the_catalogue_of_this_collection_is_good() -> None:
         (TOOL, "build", {"make": "x"}, "build must have one of go, debian, chart, compose, images"),
         (IMAGE, "image.reference", "Web", "image.reference is 'Web'"),
         (IMAGE, "image.files", {"/../web": "web"}, "image.files has '/../web'"),
-        (IMAGE, "image.entrypoint", [], "image needs files and an entrypoint"),
+        (IMAGE, "image.entrypoint", [], "image needs an entrypoint, and either files or a root"),
         (IMAGE, "build", {"chart": "web"}, "build cannot make a thing of kind image with chart"),
     ],
 )

@@ -64,6 +64,13 @@ def test_a_machine_without_the_files_is_unknown_not_an_error(tmp_path: Path) -> 
     assert (node.distribution, node.machine_id, node.memory_mb, node.init) == ("Unknown", "", 0, "")
 
 
+def test_half_of_a_restore_is_seen(tmp_path: Path) -> None:
+    assert not look("/var/lib", root=tmp_path).restoring
+    (tmp_path / "etc/holdfast").mkdir(parents=True)
+    (tmp_path / "etc/holdfast/restore-unfinished").touch()
+    assert look("/var/lib", root=tmp_path).restoring
+
+
 def test_quotes_and_comments_of_os_release_are_understood() -> None:
     assert parse_os_release("# a comment = no\nID='debian'\n\nVERSION_ID=\"12\"\nnonsense\n") == {
         "ID": "debian",
