@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from dev.demo import bundle_wishes
+from dev.bundle import bundle_wishes
 from dev.paths import CACHE
 from tests import hosts
 from tests.hosts import tiers

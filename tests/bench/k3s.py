@@ -3,23 +3,29 @@
 """How fast a k3s binary starts, how fast an agent joins it, and what three idle servers cost: `make bench-k3s`.
 
 The binary is $K3S_BINARY with its air-gap images beside it, as for the contract tests; etcd runs before the clock
-starts. The build's times are measured by the commands that are given, and are null without them.
+starts. The stand-in is built for the measure by the bundle: cold with empty caches in a folder of its own, then warm.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import shlex
-import subprocess
+import shutil
 import sys
 import time
+from pathlib import Path
 
+import yaml
+
+from dev.bundle import bundle_wishes
+from dev.paths import CACHE, ROOT
 from tests.k3s_contract.etcd import Store
 from tests.k3s_contract.inputs import InputError, read_inputs
 from tests.k3s_contract.node import Node
 from tests.k3s_contract.site import TOKEN, Site, datastore, datastore_files, in_parallel, lean, make_site, wait_ready
+from tests.playbook import run_playbook
 
+PRODUCTS = ("k3s", "k3s-airgap-images")
 SETTLE_SECONDS, IDLE_SECONDS = 30, 60
 TICKS = 100
 
@@ -77,13 +83,31 @@ def resident_megabytes(server: Node) -> int:
     return int(said)
 
 
-def build_seconds(command: str | None) -> float | None:
-    """Return how long a command takes, None where there is none."""
-    if command is None:
-        return None
+def stand_in_wishes(cache: Path) -> dict[str, object]:
+    """Ask of bundle.yml for the stand-in in both minors and what it is made of, and for nothing else."""
+    wishes = bundle_wishes(cache)
+    catalogues = [ROOT / "roles/bundle/files/artifacts.yml", *map(Path, wishes["bundle_more_catalogues"])]
+    entries = [entry for path in catalogues for entry in yaml.safe_load(path.read_text())["bundle_artifacts"]]
+    return {**wishes, "bundle_without": sorted({entry["name"] for entry in entries} - set(PRODUCTS))}
+
+
+def build_seconds(cache: Path) -> float:
+    """Return how long bundle.yml takes to have the stand-in ready on that cache."""
     started = time.monotonic()
-    subprocess.run(shlex.split(command), check=True, stdout=sys.stderr)
+    run = run_playbook("playbooks/bundle.yml", extravars=stand_in_wishes(cache), quiet=False)
+    if run.rc != 0:
+        raise SystemExit("bench: the stand-in was not built; the reason is above")
     return round(time.monotonic() - started, 1)
+
+
+def build_times() -> dict[str, float]:
+    """Build from nothing, and once more with all that the first build kept."""
+    empty = CACHE / "bench-cold-k3s"
+    shutil.rmtree(empty, ignore_errors=True)
+    try:
+        return {"cold": build_seconds(empty), "warm": build_seconds(empty)}
+    finally:
+        shutil.rmtree(empty, ignore_errors=True)
 
 
 def measure(site: Site) -> dict[str, object]:
@@ -114,16 +138,15 @@ def measure(site: Site) -> dict[str, object]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.k3s", description=__doc__)
-    parser.add_argument("--build-cold", metavar="COMMAND", help="a command that builds the binary from nothing")
-    parser.add_argument("--build-warm", metavar="COMMAND", help="a command that builds it again")
+    parser.add_argument("--no-build", action="store_true", help="leave the builds out, and say null for them")
     options = parser.parse_args()
-    build = {"cold": build_seconds(options.build_cold), "warm": build_seconds(options.build_warm)}
     try:
         inputs = read_inputs()
     except InputError as error:
         parser.error(str(error))
     with make_site(inputs) as site:
         measured = measure(site)
+    build = {"cold": None, "warm": None} if options.no_build else build_times()
     print(json.dumps({"bench": "k3s", **measured, "build_s": build}))
     return 0
 

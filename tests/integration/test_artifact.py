@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The Holdfast authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The three ways that people use the collection: a checkout, an AWX project, and an artifact that was installed."""
+"""Two of the ways that people use the collection: an AWX project, and an artifact that was installed.
+
+The third one, a checkout, is what every other test uses.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,9 @@ from pathlib import Path
 import pytest
 
 from dev import checkout
-from tests.hosts import session_set
+from tests.integration.signing import make_key
 from tests.playbook import Run, run_playbook
+from tests.site import site_hosts
 
 KEPT = {"meta", "plugins", "roles", "playbooks"}
 MIB = 1024 * 1024
@@ -65,24 +69,36 @@ def test_the_artifact_holds_no_tests_and_no_tools(installed: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def inventory() -> Iterator[Path]:
-    with session_set("artifact", count=1) as host_set:
-        yield host_set.inventory
+def inventory(bundle_path: Path) -> Iterator[Path]:
+    variables = {"site_vip": "10.74.0.10", "bundle_path": str(bundle_path)}
+    with site_hosts("artifact", servers=3, network="10.74.0.0/24", variables=variables) as site:
+        yield site.inventory
 
 
-def expect_a_checked_host(run: Run) -> None:
-    assert run.rc == 0, run.stdout
-    (looked,) = run.results("Look at the node")
-    assert looked["node"]["distribution"] == "Debian"
-    assert run.changed == {}
+def expect_a_planned_site(run: Run) -> None:
+    """Check mode reads every role, template and module that a first run needs."""
+    assert run.rc == 0, run.failures or run.stdout
+    assert sorted(name for name, count in run.changed.items() if count) == ["artifact-1", "artifact-2", "artifact-3"]
 
 
 def test_what_is_left_of_an_installed_artifact_runs_by_its_full_name(
     installed: Path, inventory: Path, tmp_path: Path
 ) -> None:
     only_here = {"ANSIBLE_COLLECTIONS_PATH": str(installed)}
-    run = run_playbook("holdfast.edge.site", inventory, environment=only_here, project=tmp_path)
-    expect_a_checked_host(run)
+    run = run_playbook("holdfast.edge.site", inventory, cmdline="--check", environment=only_here, project=tmp_path)
+    expect_a_planned_site(run)
+
+
+def test_a_site_that_names_public_keys_is_not_begun_with_a_bundle_that_nobody_signed(
+    installed: Path, inventory: Path, tmp_path: Path
+) -> None:
+    """For real and not in check mode: the refusal comes before the first change."""
+    make_key(tmp_path)
+    trust = {"bundle_public_keys": [(tmp_path / "bundle.pub").read_text(encoding="utf-8")]}
+    only_here = {"ANSIBLE_COLLECTIONS_PATH": str(installed)}
+    run = run_playbook("holdfast.edge.site", inventory, extravars=trust, environment=only_here, project=tmp_path)
+    assert run.rc != 0 and not run.changed
+    assert "there is no bundle.json.sig" in run.failures[0] and "what is on nodes is untouched" in run.failures[0]
 
 
 def test_what_is_left_of_an_installed_artifact_can_plan_a_bundle(installed: Path, tmp_path: Path) -> None:
@@ -98,20 +114,15 @@ def test_what_is_left_of_an_installed_artifact_can_plan_a_bundle(installed: Path
     assert not (tmp_path / "bundle").exists()
 
 
-def test_a_checkout_runs_from_its_root(clone: Path, inventory: Path) -> None:
-    expect_a_checked_host(run_playbook("site.yml", inventory, project=clone))
-
-
 def test_a_project_of_awx_finds_the_collection_that_its_requirements_installed(
     clone: Path, inventory: Path, tmp_path: Path
 ) -> None:
     """AWX installs collections/requirements.yml into a place of its own and names only that place."""
     requirements = str(clone / "collections/requirements.yml")
     galaxy("install", "-r", requirements, "-p", str(tmp_path), cwd=clone, collections=tmp_path)
-    run = run_playbook(
-        "playbooks/site.yml", inventory, environment={"ANSIBLE_COLLECTIONS_PATH": str(tmp_path)}, project=clone
-    )
-    expect_a_checked_host(run)
+    only_there = {"ANSIBLE_COLLECTIONS_PATH": str(tmp_path)}
+    run = run_playbook("playbooks/site.yml", inventory, cmdline="--check", environment=only_there, project=clone)
+    expect_a_planned_site(run)
 
 
 def test_an_inventory_without_nodes_is_refused_with_a_remedy(clone: Path, tmp_path: Path) -> None:

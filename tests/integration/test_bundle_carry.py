@@ -10,15 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.integration.bundle_bench import BundleBench, bundle_bench, released
-from tests.integration.bundle_server import SHA256, BadServer, badly_behaved_server
+from tests.integration.bundle_server import SHA256, BadServer
 
 PATH = "amd64/bin/tool/1.0/tool"
-
-
-@pytest.fixture
-def server() -> Iterator[BadServer]:
-    with badly_behaved_server() as server:
-        yield server
 
 
 @pytest.fixture

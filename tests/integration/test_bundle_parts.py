@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from tests.integration.bundle_bench import COMPILER_CACHE, BundleBench, bundle_bench, released
-from tests.integration.bundle_server import CONTENT, SHA256, BadServer, badly_behaved_server
+from tests.integration.bundle_server import CONTENT, SHA256, BadServer
 
 LAUNCHER = """// SPDX-FileCopyrightText: 2026 The Holdfast authors
 // SPDX-License-Identifier: GPL-3.0-or-later
@@ -62,12 +62,6 @@ def image(name: str, url: str) -> dict[str, Any]:
         "user": "1:1",
     }
     return {**released(name, url, SHA256), "kind": "image", "groups": ["test"], "image": described}
-
-
-@pytest.fixture
-def server() -> Iterator[BadServer]:
-    with badly_behaved_server() as server:
-        yield server
 
 
 @pytest.fixture

@@ -17,16 +17,10 @@ import pytest
 import yaml
 
 from tests.integration.bundle_bench import BundleBench, bundle_bench, released
-from tests.integration.bundle_server import CONTENT, SHA256, BadServer, badly_behaved_server
+from tests.integration.bundle_server import CONTENT, SHA256, BadServer
 
 MAKE = "Make the bundle"
 PATH = "amd64/bin/tool/1.0/tool"
-
-
-@pytest.fixture
-def server() -> Iterator[BadServer]:
-    with badly_behaved_server() as server:
-        yield server
 
 
 @pytest.fixture

@@ -4,16 +4,23 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+from tests.hosts import session_set
 
 from .clusters import Cluster, start_main, start_solo
 from .inputs import InputError, Inputs, read_inputs
 from .lines import Table
-from .site import Site, make_site
+from .node import Node
+from .reach import Reach
+from .site import Site, install, make_site
 from .workloads import run_everywhere
 
+CLOCK_SET = "k3s-contract-clock"
 # Cheap questions first; then the running cluster; then what disturbs it; then what needs the hosts for itself.
 ORDER = (
     "test_command_line",
@@ -71,6 +78,20 @@ def site(inputs: Inputs) -> Iterator[Site]:
     """Six hosts with the binary and nothing else of k3s."""
     with make_site(inputs) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def machine(site: Site) -> Iterator[Node]:
+    """A host with a clock of its own: one that is made for it where the others are containers."""
+    if site.inputs.tier == "vm":
+        yield site.second
+        return
+    with tempfile.TemporaryDirectory(prefix="k3s-") as folder, session_set(CLOCK_SET, count=1, tier="vm") as host_set:
+        remote = Reach(host_set, host_set.hosts[0], Path(folder))
+        node = Node(remote, "server")
+        install(site.inputs, node)
+        yield node
+        remote.hang_up()
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,7 @@ from .reach import Reach
 
 SET_NAME = "k3s-contract"
 HOSTS = 6
+PATIENCE_SECONDS = 1500
 # Two releases unpacked, and the images of both.
 DISK_GB = 5
 TOKEN = "contract-server-password"
@@ -55,9 +56,9 @@ class Site:
 @contextmanager
 def make_site(inputs: Inputs) -> Iterator[Site]:
     """Give six hosts with nothing of k3s on them, and take them away again."""
-    busy = "Another run of the k3s contract tests is using its hosts, so this one did nothing. Wait for it."
+    busy = f"Another run of the k3s contract tests has been using its hosts for {PATIENCE_SECONDS} s; nothing was done."
     with (
-        lock("tests-k3s-contract", busy=busy),
+        lock("tests-k3s-contract", busy=busy, wait_seconds=PATIENCE_SECONDS),
         tempfile.TemporaryDirectory(prefix="k3s-") as folder,
         ExitStack() as last,
     ):

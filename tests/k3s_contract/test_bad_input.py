@@ -165,13 +165,11 @@ def bootstrap_key(password: str) -> str:
 
 
 @contract("16", "S")
-def test_a_clock_before_1980_is_fatal(site: Site) -> None:
-    if site.inputs.tier == "container":
-        pytest.skip("a container shares its machine's clock: run with K3S_CONTRACT_TIER=vm")
-    host = site.second
-    before = host.run("date +%s").strip()
-    host.run("date -s 1979-06-01")
+def test_a_clock_before_1980_is_fatal(machine: Node) -> None:
+    before = machine.run("date +%s").strip()
+    machine.run("date -s 1979-06-01")
     try:
-        refused(host.try_start("server", "token: x\n"), "server time isn't set properly")
+        # An emulated machine unpacks slowly.
+        refused(machine.try_start("server", "token: x\n", seconds=400), "server time isn't set properly")
     finally:
-        host.run(f"date -s @{before}")
+        machine.run(f"date -s @{before}")
