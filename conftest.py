@@ -9,3 +9,4 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "collections"))
+sys.path.insert(0, str(ROOT / "inference" / "src"))

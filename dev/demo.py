@@ -1,73 +1,28 @@
 # SPDX-FileCopyrightText: 2026 The Holdfast authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The main job on this machine: three hosts up and checked, a bundle of real parts built and verified, a table of both.
-
-`python -m dev.demo` does it all; `python -m dev.demo bundle` makes the bundle only.
-"""
+"""The main job on this machine: a bundle of real parts, three blank hosts, and a site of them that answers."""
 
 from __future__ import annotations
 
 import json
+import shutil
+import ssl
 import sys
 import time
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+import urllib.request
 
-from dev.paths import BUNDLE, CACHE, ROOT
+from dev.bundle import STAND_IN_WORDS, bundle_table, columns, make_bundle, say
+from dev.fixture.versions import NAME as MODEL
+from dev.fixture.versions import export_version
+from dev.paths import ROOT
 from tests import hosts
 from tests.playbook import run_playbook
 
-# k3s itself has only its release way, which needs the internet: a stand-in takes its place here, and it is said.
-STAND_IN = ROOT / "tests/k3s/artifacts.yml"
-STAND_IN_WORDS = "k3s here is a stand-in: upstream Kubernetes behind k3s's command line (tests/k3s/README.md)"
-MIB = 1024 * 1024
-
+INVENTORY = ROOT / "inventory/local"
 # inventory/local knows the hosts by these.
-SET, NETWORK = "local", "10.78.0.0/24"
+SET, NETWORK, VIP, CLIENT = "local", "10.78.0.0/24", "10.78.0.10", "you"
+ASKED = "Where is the lamp?"
 QUESTION = ". /etc/os-release; echo $PRETTY_NAME; systemctl is-system-running; uname -r; ps -o lstart= -p 1"
-
-
-def say(text: str) -> None:
-    print(text, flush=True)
-
-
-def bundle_wishes(cache: Path) -> dict[str, Any]:
-    """What demo, tests and benchmark ask of bundle.yml: everything that can be built here, below that folder."""
-    return {
-        "bundle_path": str(cache / BUNDLE.name),
-        "bundle_cache_path": str(cache),
-        "bundle_way": "build",
-        "bundle_groups": ["site", "test"],
-        "bundle_more_catalogues": [str(STAND_IN)],
-    }
-
-
-def make_bundle() -> bool:
-    """Build what is missing of the bundle and verify the rest; whether it stands there whole."""
-    run = run_playbook("playbooks/bundle.yml", extravars=bundle_wishes(CACHE), quiet=False)
-    for failure in run.failures:
-        say(f"demo: {failure}")
-    return run.rc == 0
-
-
-def columns(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
-
-
-def bundle_table() -> str:
-    files: list[dict[str, Any]] = json.loads((BUNDLE / "bundle.json").read_text(encoding="utf-8"))["files"]
-    rows: list[tuple[str, ...]] = [("part", "version", "way", "file", "MiB", "sha256")]
-    rows += [
-        (
-            *(file["name"], file["version"], file["way"], Path(file["path"]).name),
-            *(f"{file['size'] / MIB:.1f}", file["sha256"][:12]),
-        )
-        for file in files
-    ]
-    total = sum(file["size"] for file in files) / MIB
-    return f"{columns(rows)}\n{len(files)} files, {total:.0f} MiB in {BUNDLE}\n{STAND_IN_WORDS}"
 
 
 def raise_hosts() -> str:
@@ -88,13 +43,44 @@ def host_table() -> str:
     return columns(rows)
 
 
+def site_screen() -> str:
+    """What the site says of itself, as status.yml shows it."""
+    screens = run_playbook("playbooks/status.yml", inventory=INVENTORY).results("Show the site")
+    said = [screen.get("msg", "") for screen in screens]
+    return "\n".join(text if isinstance(text, str) else "\n".join(text) for text in said).strip()
+
+
+def export_model() -> None:
+    """The fixture model where inventory/local expects it; one of before goes, since this may be another version."""
+    target = hosts.load(SET).directory / MODEL
+    shutil.rmtree(target, ignore_errors=True)
+    export_version(MODEL, target)
+
+
+def answer() -> str:
+    """A question through the site's address, and lines to ask more."""
+    secrets = hosts.load(SET).directory / "site"
+    key = (secrets / f"inference-client-{CLIENT}").read_text(encoding="utf-8").strip()
+    context = ssl.create_default_context(cafile=secrets / "inference-ca.crt")
+    url = f"https://{VIP}/v1/chat/completions"
+    body = json.dumps({"model": MODEL, "messages": [{"role": "user", "content": ASKED}], "max_tokens": 16})
+    asked = urllib.request.Request(url, body.encode(), {"Authorization": f"Bearer {key}"})
+    asked.add_header("Content-Type", "application/json")
+    started = time.monotonic()
+    with urllib.request.urlopen(asked, timeout=30, context=context) as response:
+        told = json.load(response)["choices"][0]["message"]["content"]
+    seconds = time.monotonic() - started
+    shown = f"$(cat {secrets}/inference-client-{CLIENT})"
+    curl = f'curl --cacert {secrets}/inference-ca.crt -H "Authorization: Bearer {shown}"'
+    return (
+        f"{ASKED}  {told}  ({seconds * 1000:.0f} ms, with a new connection)\n"
+        f"API:     https://{VIP}/v1   (each node: port 8443)\n"
+        f"Ask:     {curl} -H 'Content-Type: application/json' {url} -d '{body}'\n"
+        f"Status:  {curl} https://{VIP}/metrics/summary"
+    )
+
+
 def main() -> int:
-    arguments = sys.argv[1:]
-    if arguments == ["bundle"]:
-        return 0 if make_bundle() else 1
-    if arguments:
-        say(f"demo: the only argument is 'bundle', not {' '.join(arguments)}. Nothing was done.")
-        return 2
     say(f"demo: {STAND_IN_WORDS}")
     try:
         hosts_seconds = raise_hosts()
@@ -106,12 +92,21 @@ def main() -> int:
         say("demo: the bundle is not whole; what was built so far is kept, and the next run goes on from there.")
         return 1
     bundle_seconds = f"{time.monotonic() - started:.0f} s"
-    if run_playbook("site.yml", inventory=ROOT / "inventory/local", quiet=False).rc != 0:
-        say("demo: site.yml refused a host; its reason is above. Nothing was changed on the hosts.")
+    export_model()
+    started = time.monotonic()
+    if run_playbook("site.yml", inventory=INVENTORY, quiet=False).rc != 0:
+        say("demo: site.yml stopped; its reason is above. It may be run again as it is: make demo")
         return 1
+    site_seconds = f"{time.monotonic() - started:.0f} s"
     say(f"\nHosts ({hosts_seconds})\n{host_table()}\n\nBundle ({bundle_seconds})\n{bundle_table()}\n")
-    say("Look around:   .venv/bin/python -m tests.hosts ssh local local-1")
-    say("Take it away:  make demo-down")
+    say(f"Site ({site_seconds})\n{site_screen()}\n")
+    say(f"Answers\n{answer()}\n")
+    say("Ask the cluster:  .venv/bin/python -m tests.hosts ssh local local-1 kubectl get nodes,pods -A")
+    say("Run it again:     .venv/bin/ansible-playbook -i inventory/local site.yml")
+    say("See how it is:    .venv/bin/ansible-playbook -i inventory/local playbooks/status.yml")
+    say("Pull a plug:      .venv/bin/python -m tests.hosts fault local local-1 kill   (and: heal local)")
+    say("Drill:            make drill   (breaks node after node while clients ask, and reports what they noticed)")
+    say("Take it away:     make demo-down")
     return 0
 
 

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from dev.paths import BUNDLE, CACHE, ROOT
 
-MODULES = ("tests/k3s",)
-FORMATTED = ("tests/k3s", "roles/bundle/files/build")
+MODULES = ("tests/k3s", "inference/build/engine-metrics")
+FORMATTED = (*MODULES, "roles/bundle/files/build")
+# Those of the bundle's builds, so that what they compiled is not compiled again.
+GO_FLAGS = "-mod=readonly -trimpath -buildvcs=false -modcacherw -gcflags=all=-dwarf=false"
 
 
 def environment() -> dict[str, str]:
@@ -22,7 +24,7 @@ def environment() -> dict[str, str]:
         **os.environ,
         "CGO_ENABLED": "0",
         "GOCACHE": str(CACHE / "go/build"),
-        "GOFLAGS": "-mod=readonly -modcacherw",
+        "GOFLAGS": GO_FLAGS,
         "GOMODCACHE": str(CACHE / "go/mod"),
         "GOTOOLCHAIN": "local",
         "ETCD_BIN": str(etcd),

@@ -28,8 +28,17 @@ def roles() -> list[Path]:
 
 def plain(text: str | list[str]) -> str:
     """Text with Ansible's markup turned into Markdown's."""
-    joined = " ".join(text) if isinstance(text, list) else text
-    return re.sub(r"\b[OVCIEPM]\(([^)]*)\)", r"`\1`", joined).replace("\n", " ")
+    return re.sub(r"\b[OVCIEPM]\(([^)]*)\)", r"`\1`", " ".join(_paragraphs(text))).replace("\n", " ")
+
+
+def _paragraphs(text: str | list[str]) -> list[str]:
+    return text if isinstance(text, list) else [text]
+
+
+def _row(*cells: str) -> str:
+    """In a table a bar ends the cell, within backticks too."""
+    escaped = [cell.replace("|", "\\|") for cell in cells]
+    return f"| {' | '.join(escaped)} |"
 
 
 def _options(options: dict[str, Any]) -> Iterator[str]:
@@ -44,7 +53,7 @@ def _options(options: dict[str, Any]) -> Iterator[str]:
             default = "none"
         kind = option.get("type", "str")
         choices = f" One of {', '.join(f'`{choice}`' for choice in option['choices'])}." if "choices" in option else ""
-        yield f"| `{name}` | {kind} | {default} | {plain(option['description'])}{choices} |"
+        yield _row(f"`{name}`", kind, default, plain(option["description"]) + choices)
 
 
 def page(role: Path) -> str:
@@ -53,7 +62,7 @@ def page(role: Path) -> str:
     for name, spec in specs.items():
         title = "" if name == "main" else f"\n## Entry point `{name}`\n"
         lines.append(f"{title}\n{spec['short_description']}.\n")
-        lines += [plain(paragraph) + "\n" for paragraph in spec.get("description", [])]
+        lines += [plain(paragraph) + "\n" for paragraph in _paragraphs(spec.get("description", []))]
         if spec.get("options"):
             lines += _options(spec["options"])
     return "\n".join(lines).rstrip() + "\n"

@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The Holdfast authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the checks tier by tier and ends with a table: `python -m dev.run_tests [TIER …]`."""
+"""Runs the checks tier by tier and ends with a table: `python -m dev.run_tests [--all] [TIER …]`.
+
+Checks that mostly wait share the machine, two at a time; each of the others has it alone.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -19,41 +27,57 @@ from dev.paths import ROOT
 
 LOGS = ROOT / ".work" / "logs"
 HEARTBEAT_SECONDS = 30
+POLL_SECONDS = 0.5
 TAIL_LINES = 60
+REASON_LENGTH = 300
+# What ends the output must say what failed: where only that much of a log is kept, nobody else can.
+FAILURES_SHOWN = 8
+AT_ONCE = 2
+# All containers together weigh as much as one session of the machine's own; tests must not outweigh them.
+NICE = 10
+KINDLY = ("nice", "-n", str(NICE))
+
+stopping = threading.Event()
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one check came to."""
+    """What one check came to; of failures and skips, a line each that names it with its reason."""
 
     check: Check
     seconds: float
     passed: int
-    failed: int
-    skipped: tuple[str, ...]
+    failures: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def failed(self) -> int:
+        return len(self.failures)
 
     @property
     def verdict(self) -> str:
-        return "FAILED" if self.failed else "passed"
+        return "FAILED" if self.failures else "passed"
 
 
 def say(text: str) -> None:
     print(text, flush=True)
 
 
-def count_cases(report: Path) -> tuple[int, int, tuple[str, ...]]:
-    """Passed, failed, and the reason of each skip, from a JUnit file that pytest wrote."""
-    passed = failed = 0
-    skipped = []
+def count_cases(report: Path) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
+    """How many passed, and the name and reason of each failure and each skip, from a JUnit file that pytest wrote."""
+    passed = 0
+    failures: list[str] = []
+    skipped: list[str] = []
     for case in ElementTree.parse(report).iter("testcase"):
-        skip = case.find("skipped")
-        if skip is not None:
-            skipped.append(f"{case.get('name')}: {skip.get('message')}")
-        elif case.find("failure") is not None or case.find("error") is not None:
-            failed += 1
-        else:
+        found = {outcome: case.find(outcome) for outcome in ("skipped", "failure", "error")}
+        ended = next((outcome for outcome in found.values() if outcome is not None), None)
+        if ended is None:
             passed += 1
-    return passed, failed, tuple(skipped)
+            continue
+        reason = " ".join((ended.get("message") or "").split())[:REASON_LENGTH]
+        line = f"{case.get('classname', '').rpartition('.')[2]}::{case.get('name')}: {reason}"
+        (skipped if found["skipped"] is not None else failures).append(line)
+    return passed, tuple(failures), tuple(skipped)
 
 
 def last_line(log: Path) -> str:
@@ -62,14 +86,19 @@ def last_line(log: Path) -> str:
 
 
 def run_command(
-    command: tuple[str, ...], log: Path, limit_seconds: int, heartbeat_seconds: float = HEARTBEAT_SECONDS
+    command: tuple[str, ...],
+    log: Path,
+    limit_seconds: int,
+    name: str = "",
+    heartbeat_seconds: float = HEARTBEAT_SECONDS,
 ) -> int:
-    """Run with the output in `log`, a sign of life now and then, and an end at the limit."""
+    """Run with the output in `log`, a sign of life now and then, and an end at the limit or when all is stopped."""
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONUNBUFFERED": "1"}
     started = time.monotonic()
+    next_sign = started + heartbeat_seconds
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command,
+            (*KINDLY, *command),
             cwd=ROOT,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -77,16 +106,22 @@ def run_command(
             stderr=output,
             start_new_session=True,
         )
+        # Where the kernel groups processes by session, nice alone counts only among those of one session.
+        with suppress(OSError):
+            Path(f"/proc/{process.pid}/autogroup").write_text(str(NICE), encoding="ascii")
         try:
-            while True:
+            while not stopping.is_set():
                 try:
-                    return process.wait(timeout=heartbeat_seconds)
+                    return process.wait(timeout=min(POLL_SECONDS, heartbeat_seconds))
                 except subprocess.TimeoutExpired:
-                    elapsed = time.monotonic() - started
-                    say(f"    {elapsed:4.0f} s  {last_line(log)}")
-                    if elapsed > limit_seconds:
-                        output.write(f"\nended by the runner after {limit_seconds} s\n".encode())
-                        return 124
+                    now = time.monotonic()
+                if now - started > limit_seconds:
+                    output.write(f"\nended by the runner after {limit_seconds} s\n".encode())
+                    return 124
+                if now >= next_sign:
+                    next_sign += heartbeat_seconds
+                    say(f"    {now - started:4.0f} s  {name}: {last_line(log)}")
+            return 130
         finally:
             if process.poll() is None:
                 end_group(process)
@@ -112,21 +147,37 @@ def run_check(check: Check) -> Outcome:
     say(f"{check.tier}: {check.name} (usually {check.usual_seconds} s)")
     started = time.monotonic()
     command = (*check.command, f"--junit-xml={report}") if check.pytest else check.command
-    rc = run_command(command, log, check.limit_seconds)
+    rc = run_command(command, log, check.limit_seconds, check.name)
     seconds = time.monotonic() - started
+    passed = int(rc == 0)
+    failures: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
-    passed, failed = int(rc == 0), int(rc != 0)
     if check.pytest and report.exists():
-        passed, failed, skipped = count_cases(report)
-        # A session that ran nothing, or died outside of a test, is a failure of its own.
-        failed += int(failed == 0 and rc != 0)
-    outcome = Outcome(check, seconds, passed, failed, skipped)
-    if failed:
+        passed, failures, skipped = count_cases(report)
+    # A session that ran nothing, or died outside of a test, is a failure of its own.
+    if rc and not failures:
+        failures = (f"ended with {rc}: {last_line(log)}",)
+    outcome = Outcome(check, seconds, passed, failures, skipped)
+    if failures:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         say("\n".join(f"    | {line}" for line in lines[-TAIL_LINES:]))
         say(f"    the whole output: {log.relative_to(ROOT)}")
-    say(f"    {outcome.verdict} in {seconds:.0f} s")
+    say(f"    {check.tier}: {check.name} {outcome.verdict} in {seconds:.0f} s")
     return outcome
+
+
+def run_checks(checks: Iterable[Check]) -> list[Outcome]:
+    """Run them in their order; neighbours that may share the machine run side by side."""
+    outcomes: list[Outcome] = []
+    for shared, neighbours in groupby(checks, key=lambda check: check.shares):
+        with ThreadPoolExecutor(max_workers=AT_ONCE if shared else 1) as pool:
+            try:
+                outcomes += pool.map(run_check, neighbours)
+            except KeyboardInterrupt:
+                stopping.set()
+                pool.shutdown(cancel_futures=True)
+                raise
+    return outcomes
 
 
 def table(outcomes: list[Outcome]) -> str:
@@ -148,25 +199,36 @@ def main() -> int:
     parser.add_argument(
         "tier", nargs="*", metavar="TIER", help=f"which tiers to run; all of them without one: {', '.join(tiers)}"
     )
-    wanted = parser.parse_args().tier or tiers
+    parser.add_argument("--all", action="store_true", help="also those that take too long to be run for every change")
+    options = parser.parse_args()
+    wanted = options.tier or tiers
     unknown = sorted(set(wanted) - set(tiers))
     if unknown:
         parser.error(f"there is no tier {', '.join(unknown)}; there are {', '.join(tiers)}. Nothing was run.")
     LOGS.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    outcomes = [run_check(check) for check in CHECKS if check.tier in wanted]
+    asked = [check for check in CHECKS if check.tier in wanted]
+    outcomes = run_checks(check for check in asked if options.all or not check.only_in_all)
     passed, failed, skipped = (
         sum(o.passed for o in outcomes),
         sum(o.failed for o in outcomes),
         sum(len(o.skipped) for o in outcomes),
     )
     say(f"\n{table(outcomes)}")
+    for check in asked:
+        if check.only_in_all and not options.all:
+            say(f"only in make test-all: {check.tier}: {check.name} (usually {check.usual_seconds} s)")
     for path, reason in LEFT_OUT.items():
         say(f"left out: {path}: {reason}")
     left_out = [tier for tier in tiers if tier not in wanted]
     if left_out:
         say(f"not asked for: {', '.join(left_out)}")
     say(f"in all {time.monotonic() - started:.0f} s\n")
+    failures = [f"FAILED {o.check.tier}: {failure}" for o in outcomes for failure in o.failures]
+    for line in failures[:FAILURES_SHOWN]:
+        say(line)
+    if failures[FAILURES_SHOWN:]:
+        say(f"and {len(failures) - FAILURES_SHOWN} more failures, in {LOGS.relative_to(ROOT)}")
     say(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return 1 if failed else 0
 
