@@ -75,6 +75,49 @@ def test_the_output_ends_with_what_failed(monkeypatch: pytest.MonkeyPatch, capsy
     ]
 
 
+@pytest.fixture
+def counter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A program that fails when it runs for the first time."""
+    monkeypatch.setattr(run_tests, "LOGS", tmp_path)
+    ran = str(tmp_path / "ran")
+    return f"import os; ran = os.path.exists({ran!r}); open({ran!r}, 'w').close(); ran or exit(1)"
+
+
+def test_one_that_fails_only_once_is_named_and_the_run_is_green(
+    counter: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(run_tests, "CHECKS", (Check("site", "one", (sys.executable, "-c", counter), 1),))
+    monkeypatch.setattr(sys, "argv", ["run_tests"])
+    assert run_tests.main() == 0
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "FLICKERED (passed when its check ran again) site: ended with 1: no output yet",
+        "1 passed, 0 failed, 1 passed only the second time",
+    ]
+    assert (tmp_path / "first-site-one.log").exists()
+
+
+@pytest.mark.parametrize("tier", run_tests.WITHOUT_CLOCK)
+def test_what_has_no_clock_is_never_asked_twice(counter: str, tier: str) -> None:
+    check = Check(tier, "one", (sys.executable, "-c", counter), 1)
+    outcomes = [Outcome(check, 1.0, 0, ("broken",))]
+    assert run_tests.ask_again(outcomes) == (outcomes, ())
+
+
+def test_neither_many_failures_nor_those_of_two_checks_are_asked_twice(counter: str) -> None:
+    check = Check("site", "one", (sys.executable, "-c", counter), 1)
+    many = [Outcome(check, 1.0, 0, ("one", "two", "three"))]
+    two = [Outcome(check, 1.0, 0, ("one",)), Outcome(check, 1.0, 0, ("one",))]
+    assert run_tests.ask_again(many) == (many, ())
+    assert run_tests.ask_again(two) == (two, ())
+
+
+def test_what_fails_twice_has_failed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(run_tests, "LOGS", tmp_path)
+    check = Check("site", "one", ("false",), 1)
+    outcomes, flickered = run_tests.ask_again([Outcome(check, 1.0, 0, ("broken",))])
+    assert flickered == () and outcomes[0].failures == ("ended with 1: no output yet",)
+
+
 def test_a_command_that_outlives_its_limit_is_ended_with_its_children(tmp_path: Path) -> None:
     log = tmp_path / "log"
     assert run_command((sys.executable, "-c", "import time; time.sleep(60)"), log, 1, heartbeat_seconds=0.2) == 124
