@@ -267,6 +267,21 @@ def test_pins_leave_half_of_the_room() -> None:
     assert known(prefixes, [*long, 1]) == long[:64]
 
 
+def test_pins_that_nobody_uses_give_way_to_new_ones() -> None:
+    """Whoever may ask may pin: what is pinned once must not hold the room for ever."""
+    block = BLOCK * 4
+    prefixes = Prefixes(8 * block)
+    used, junk, new = text(0, 64), text(10, 64), text(20, 64)
+    for ids in (used, junk):
+        prefixes.add(ids, saved(ids), pin=64)
+    assert known(prefixes, [*used, 1]) == used
+    prefixes.add(new, saved(new), pin=64)
+    assert prefixes.pinned_size == 4 * block
+    for start in (30, 40, 50, 60):
+        prefixes.add(text(start, 64), saved(text(start, 64)))
+    assert [known(prefixes, [*ids, 1]) == ids for ids in (used, junk, new)] == [True, False, True]
+
+
 def test_of_a_long_text_no_more_is_copied_than_there_is_room_for() -> None:
     """It may be many times the room, and nothing in the plan stands for a second copy of it."""
     ids, copied = text(0, 320), []

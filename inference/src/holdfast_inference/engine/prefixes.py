@@ -4,7 +4,7 @@
 begins later.
 
 A block is known by its own tokens and all before it. Blocks of which nothing was used for the longest time go
-first, except pinned ones; since a chain is always touched from its end to its beginning, a block never goes
+first, pinned ones last; since a chain is always touched from its end to its beginning, a block never goes
 before those that follow it.
 """
 
@@ -76,8 +76,8 @@ class Prefixes:
 
     def add(self, ids: Sequence[int], save: Save, pin: int = 0) -> None:
         """Keeps the whole blocks of these ids that are not known, each copied by `save` in its turn: a text may be many
-        times what there is room for. The blocks within the first `pin` tokens are kept for good, as long as pins do not
-        take more than half of the room."""
+        times what there is room for. The blocks within the first `pin` tokens stay when others go. Pins take half of
+        the room at most: beyond that, those that nobody used for the longest time are pinned no more."""
         names = _names(ids) if self.on else []
         self._touch(names)
         for index, name in enumerate(names):
@@ -91,7 +91,7 @@ class Prefixes:
             kept = self._kept.get(name)
             if kept is None:
                 break
-            if begin + BLOCK <= pin and not kept.pinned and self.pinned_size + kept.values.nbytes <= self._limit // 2:
+            if begin + BLOCK <= pin and not kept.pinned and self._make_pin(kept.values.nbytes, names):
                 kept.pinned = True
                 self.pinned_size += kept.values.nbytes
         self._touch(names)
@@ -100,6 +100,17 @@ class Prefixes:
         for name in reversed(names):
             if name in self._kept:
                 self._kept.move_to_end(name)
+
+    def _make_pin(self, wanted: int, own: Sequence[bytes]) -> bool:
+        spared = set(own)
+        while self.pinned_size + wanted > self._limit // 2:
+            candidates = (kept for name, kept in self._kept.items() if kept.pinned and name not in spared)
+            oldest = next(candidates, None)
+            if oldest is None:
+                return False
+            oldest.pinned = False
+            self.pinned_size -= oldest.values.nbytes
+        return True
 
     def _make_room(self, wanted: int, own: Sequence[bytes]) -> bool:
         if wanted > self._limit:
