@@ -90,12 +90,15 @@ def _shared(site: Sequence[Node], vip: str, now: float) -> list[str]:
             f"VIP      {vip} at {', '.join(holders) or 'nobody'}; balancers serve on {', '.join(serving) or 'none'}"
         )
     kept = backups(site, now)
+    asked = [node.backup["configured"] for node in site if "configured" in node.backup]
     if kept:
         sent = sum(backup.sent for backup in kept)
         lines.append(
             f"BACKUPS  newest {_age(kept[0].hours_old)} old ({kept[0].name} on {kept[0].node}), "
             f"{len(kept)} kept, {sent} sent"
         )
+    elif asked and not any(asked):
+        lines.append("BACKUPS  none, and none will be made: there is no key to seal them for, see docs/backup.md")
     else:
         lines.append("BACKUPS  none on the nodes that answer")
     return lines

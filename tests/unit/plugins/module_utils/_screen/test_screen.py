@@ -108,6 +108,16 @@ def test_what_the_nodes_themselves_find_is_said_once_each() -> None:
     assert wrong == ["a: k3s does not run; see the journal"]
 
 
+def test_a_site_that_makes_no_backups_is_told_apart_from_one_that_has_none_yet_and_from_silence() -> None:
+    def line(**backup: object) -> str:
+        text, _ = shown(node("a", backup=backup))
+        return next(line for line in text.splitlines() if line.startswith("BACKUPS"))
+
+    assert "none will be made" in line(configured=False, backups=[])
+    assert line(configured=True, backups=[]) == "BACKUPS  none on the nodes that answer"
+    assert line() == "BACKUPS  none on the nodes that answer"
+
+
 def test_certificates_and_backups_have_limits() -> None:
     old = [{"name": "one", "created": "2026-11-18T12:20:00Z", "sent": ""}]
     told = node("a", backup={"configured": True, "waiting": ["one"], "backups": old})
