@@ -22,6 +22,7 @@ MIB = 1024 * 1024
 RUNTIME = 96 * MIB
 ARRANGED_PERCENT = 115
 ARENA = 2
+TABLE = 1500
 PREFIX_CACHE = 64 * MIB
 CHUNK = 128
 SPARE_POSITIONS = 32
@@ -72,6 +73,9 @@ def memory_bytes(card: dict[str, Any], slots: int, context: int = 0) -> int:
     widths = 4 * card["hidden"] + 3 * card["intermediate"] + 4 * card["heads"] * card["head_size"]
     scores = card["heads"] * (tokens + SPARE_POSITIONS)
     activations = ARENA * (CHUNK + SPARE_POSITIONS) * 4 * (widths + scores)
-    logits = 2 * 4 * card["vocabulary"] * (slots * 5 + 8)
+    answers = card.get("task", "text") == "text"
+    logits = 2 * 4 * card["vocabulary" if answers else "hidden"] * (slots * 5 + 8)
+    table = TABLE * card["vocabulary"] if answers else 0
     weights = int(card["files"][WEIGHTS]["bytes"]) * ARRANGED_PERCENT // 100
-    return int(weights + slots * (tokens + SPARE_POSITIONS) * kv_bytes + PREFIX_CACHE + RUNTIME + activations + logits)
+    kv = slots * (tokens + SPARE_POSITIONS) * kv_bytes
+    return int(weights + kv + PREFIX_CACHE + RUNTIME + activations + logits + table)

@@ -6,12 +6,20 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from holdfast_inference.engine import plan
 from holdfast_inference.engine.local import LocalEngine
 from holdfast_inference.words import Grammar, Sampling
+from tokenizers import Tokenizer
+from tokenizers.decoders import ByteLevel as ByteLevelDecoder
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import ByteLevel
 
 from tests.inference.engine import asking
 from tests.inference.engine.asking import ask, prompt, refused, request
@@ -87,3 +95,33 @@ def test_a_forced_beginning_that_breaks_the_grammar_is_refused(shared: LocalEngi
         forced_output_ids=tuple(shared.tokenizer("tiny").encode("x")[1:]),
     )
     assert refused(lambda: shared.submit(asked)).param == "forced_output_ids"
+
+
+GROWTH = """
+import sys
+from pathlib import Path
+import llguidance
+
+def most():
+    return int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]) * 1024
+
+text = Path(sys.argv[1]).read_text(encoding="utf-8")
+before = most()
+table = llguidance.LLTokenizer(text)
+print(most() - before)
+"""
+
+
+def test_the_table_of_a_large_vocabulary_takes_no_more_than_the_plan_says(tmp_path: Path) -> None:
+    letters = sorted(ByteLevel.alphabet())
+    pairs = [(first, second) for first in letters for second in letters][:40_000]
+    names = letters + [first + second for first, second in pairs]
+    tokenizer = Tokenizer(BPE(vocab={name: index for index, name in enumerate(names)}, merges=pairs))
+    tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = ByteLevelDecoder()
+    tokenizer.add_special_tokens(["<|end|>"])
+    tokenizer.save(str(tmp_path / "tokenizer.json"), pretty=False)
+    grown = subprocess.run(
+        [sys.executable, "-c", GROWTH, str(tmp_path / "tokenizer.json")], check=True, capture_output=True, timeout=60
+    )
+    assert plan.TABLE * len(names) / 3 < int(grown.stdout) < plan.TABLE * len(names)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,13 @@ from holdfast_inference.engine.local import Settings
 from holdfast_inference.engine.plan import make_plan
 from holdfast_inference.model_folder import read_card
 
-from tests.inference.engine.asking import make_model
+from tests.inference.engine.asking import make_embedding_model, make_model
 
 
+@pytest.mark.parametrize("make", [make_model, make_embedding_model])
 @pytest.mark.parametrize(("slots", "context"), [(1, 0), (4, 0), (4, 100), (2, 10**6)])
-def test_both_plan_the_same_memory(tmp_path: Path, slots: int, context: int) -> None:
-    folder = make_model(tmp_path)
+def test_both_plan_the_same_memory(tmp_path: Path, slots: int, context: int, make: Callable[[Path], Path]) -> None:
+    folder = make(tmp_path)
     usual = Settings()
     plan = make_plan(
         read_card(folder),
