@@ -188,10 +188,13 @@ CHECKS: tuple[Check, ...] = (
         100 * MINUTE,
         only_in_all=True,
     ),
+    _tests(
+        "vm",
+        "VRRP, authenticated",
+        "tests/integration/test_control_plane_lb_vm.py",
+        240,
+        20 * MINUTE,
+        only_in_all=True,
+    ),
     _tests("vm", "hosts and faults", "tests/integration/test_hosts_vm*.py", 400, 20 * MINUTE, only_in_all=True),
 )
-
-# Tests that are there and that `make test` does not run yet, since nobody has seen them pass whole; its table says so.
-LEFT_OUT: dict[str, str] = {
-    "tests/integration/test_control_plane_lb_vm.py": "never run to its end: the emulated machines starved",
-}

@@ -24,7 +24,7 @@ from itertools import groupby
 from pathlib import Path
 from xml.etree import ElementTree
 
-from dev.checks import CHECKS, LEFT_OUT, Check
+from dev.checks import CHECKS, Check
 from dev.paths import ROOT
 
 LOGS = ROOT / ".work" / "logs"
@@ -241,8 +241,6 @@ def main() -> int:
     for check in asked:
         if check.only_in_all and not options.all:
             say(f"only in make test-all: {check.tier}: {check.name} (usually {check.usual_seconds} s)")
-    for path, reason in LEFT_OUT.items():
-        say(f"left out: {path}: {reason}")
     left_out = [tier for tier in tiers if tier not in wanted]
     if left_out:
         say(f"not asked for: {', '.join(left_out)}")

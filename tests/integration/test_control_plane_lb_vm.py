@@ -21,6 +21,20 @@ from tests.site import Site, site_hosts
 
 NAME, NETWORK, VIP = "lb-vm", "10.95.0.0/24", "10.95.0.10"
 TLS = "/var/lib/rancher/k3s/server/tls"
+# What the role hardening writes, as far as it matters here: its rules for VRRP, and those that it takes to get there.
+FIREWALL = """
+table inet holdfast {{
+  chain input {{
+    type filter hook input priority filter; policy drop;
+    ct state established,related accept
+    ct state invalid drop
+    iif "lo" accept
+    meta l4proto icmp accept
+    tcp dport {{ 22, 6443, 7443 }} accept
+    {rules}
+  }}
+}}
+"""
 API = f"""
 import http.server, ssl
 class Api(http.server.BaseHTTPRequestHandler):
@@ -149,6 +163,24 @@ def refused(site: Site, host: Host) -> int:
     """How many packets the kernel dropped since they came without the header that its policy asks for."""
     counted = site.ssh(host, "grep -E 'XfrmInTmplMismatch|XfrmInNoPols|XfrmInPolBlock' /proc/net/xfrm_stat")
     return sum(int(line.split()[1]) for line in counted.splitlines())
+
+
+def test_a_firewall_has_to_let_the_header_through_and_what_was_in_it(site: Site) -> None:
+    """It looks at each advert twice: as it comes, and as the kernel took it out of the header."""
+
+    def holders_behind(*protocols: int) -> int:
+        rules = "\n    ".join(f"meta l4proto {protocol} accept" for protocol in protocols)
+        for host in site.servers:
+            site.ssh(host, f"nft -f - <<'END'\n{FIREWALL.format(rules=rules)}END", 60)
+        time.sleep(15)
+        found = len(holders(site))
+        for host in site.servers:
+            site.ssh(host, "nft delete table inet holdfast", 60)
+        wait_until("one has the address", lambda: len(holders(site)) == 1, 60)
+        return found
+
+    assert holders_behind(112, 51) == 1
+    assert holders_behind(112) == 2, "both believe that they are alone"
 
 
 def test_the_address_moves_when_its_holder_loses_power(site: Site) -> None:

@@ -13,22 +13,19 @@ import pytest
 from ansible_collections.holdfast.edge.plugins.module_utils._bundle import gobuild
 
 from dev import go_check, run_tests
-from dev.checks import CHECKS, EMULATED, LEFT_OUT, OF_A_MINOR, Check
+from dev.checks import CHECKS, EMULATED, OF_A_MINOR, Check
 from dev.contract import CONTRACT, WHICH
 from dev.paths import ROOT
 from dev.run_tests import Outcome, count_cases, run_checks, run_command, table
 
 
-def test_every_test_file_is_run_by_exactly_one_check_or_left_out_by_name() -> None:
+def test_every_test_file_is_run_by_exactly_one_check() -> None:
     asked = [ROOT / argument for check in CHECKS if check.pytest for argument in check.command if "tests/" in argument]
     for path in (ROOT / "tests").rglob("test_*.py"):
         if ROOT / CONTRACT in path.parents:
             continue
         runs = [name for name in asked if path == name or name in path.parents]
-        wanted = 0 if str(path.relative_to(ROOT)) in LEFT_OUT else 1
-        assert len(runs) == wanted, (
-            f"{path.relative_to(ROOT)} is run {len(runs)} times by make test-all (see dev/checks.py)"
-        )
+        assert len(runs) == 1, f"{path.relative_to(ROOT)} is run {len(runs)} times by make test-all (see dev/checks.py)"
 
 
 def test_the_contract_is_asked_of_both_stand_ins_and_whole_by_test_all() -> None:
