@@ -12,9 +12,14 @@ from .model import Kind, Operation, Outcome
 
 def longest_gap(moments: Iterable[float], since: float, until: float) -> float:
     """The longest time without a success in the window; its ends count as successes of their own."""
+    return longest_silence(moments, since, until)[0]
+
+
+def longest_silence(moments: Iterable[float], since: float, until: float) -> tuple[float, float]:
+    """The same, and how long after the window's begin it began."""
     inside = sorted(moment for moment in moments if since <= moment <= until)
     points = [since, *inside, until]
-    return max(later - earlier for earlier, later in zip(points, points[1:], strict=False))
+    return max((later - earlier, earlier - since) for earlier, later in zip(points, points[1:], strict=False))
 
 
 def acknowledged(history: Iterable[Operation]) -> list[float]:

@@ -19,7 +19,7 @@ from tests.site import Site
 
 from .checker import Verdict, judge
 from .client import Way
-from .gaps import acknowledged, longest_gap
+from .gaps import acknowledged, longest_gap, longest_silence
 from .load import loaded
 from .probe import Probe
 
@@ -48,7 +48,9 @@ class Seen:
     leader_after: str
     write_gap: float
     election: float
+    held_vip: bool
     vip_gap: float
+    vip_gap_began: float
     recovered: float
     verdict: Verdict
 
@@ -114,7 +116,7 @@ class SiteUnderFaults:
     def try_fault(self, role: str, fault: str, lasting: float | None = None) -> Seen:
         """Break one server under load, heal it, wait for all to be well, and judge what the clients saw."""
         host = self.target(role)
-        before = self.leader()
+        before, held = self.leader(), host.name in self.holders()
         probe = Probe(self.way)
         with loaded(self.way, f"matrix-{role}-{fault}-{self._chance.randrange(10**9)}") as load:
             probe.start()
@@ -132,6 +134,7 @@ class SiteUnderFaults:
             finally:
                 probe.stop()
         verdict = judge(load.history, load.final())
+        vip_gap, vip_gap_began = longest_silence(probe.answered, since, until)
         return Seen(
             role=role,
             fault=fault,
@@ -140,7 +143,9 @@ class SiteUnderFaults:
             leader_after=after,
             write_gap=longest_gap(acknowledged(load.history), since, until),
             election=self._election(wall, broken - since),
-            vip_gap=longest_gap(probe.answered, since, until),
+            held_vip=held,
+            vip_gap=vip_gap,
+            vip_gap_began=vip_gap_began,
             recovered=recovered,
             verdict=verdict,
         )

@@ -48,7 +48,9 @@ def figures(one: Seen) -> dict[str, object]:
     return {
         "gap_ms": milliseconds(one.write_gap),
         "election_ms": milliseconds(one.election),
+        "held_vip": one.held_vip,
         "vip_ms": milliseconds(one.vip_gap),
+        "vip_silent_after_s": round(one.vip_gap_began, 1),
         "recovered_s": round(one.recovered, 1),
     }
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from tests.history.checker import judge
-from tests.history.gaps import acknowledged, longest_gap, percentile
+from tests.history.gaps import acknowledged, longest_gap, longest_silence, percentile
 from tests.history.load import judge_status
 from tests.history.model import Kind, Operation, Outcome, State
 
@@ -155,6 +155,7 @@ def test_a_read_that_is_set_back_is_found(seed: int) -> None:
 def test_the_longest_gap_counts_the_ends_of_the_window() -> None:
     assert longest_gap([1, 2, 2.5, 9], since=0, until=5) == 2.5
     assert longest_gap([], since=1, until=3) == 2
+    assert longest_silence([2, 5, 6], since=1, until=6) == (3, 1)
 
 
 def test_only_acknowledged_writes_end_a_gap() -> None:
