@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 SHELL := bash
 .DEFAULT_GOAL := help
-python = PYTHONPATH="$(CURDIR)/inference/src" PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python
+python = PYTHONPATH="$(CURDIR)/inference/src:$(CURDIR)/collections" PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python
 
 .PHONY: help setup demo demo-down drill serve fixture-model test test-all lint unit sanity bundle contract bench-hosts bench-k3s bench-site bench-failover-api bench-inference bench-failover bench-image bench-soak docs lock clean
 
