@@ -91,7 +91,8 @@ def test_the_numbers_follow_the_load_by_themselves(site: Site) -> None:
 
         with under_load(site, CLIENTS) as answered:
             page.wait(lambda: page.value(TILES)["running"] == SLOTS, "nothing was shown to run")
-            page.wait(lambda: page.value(TILES)["waiting"] == CLIENTS - SLOTS, "nobody was shown to wait")
+            # On a busy machine some of the clients are between two requests at each look.
+            page.wait(lambda: 0 < page.value(TILES)["waiting"] <= CLIENTS - SLOTS, "nobody was shown to wait")
             page.wait(lambda: int(page.value(ROWS)[0][0]["KV in use"].rstrip("%")) > 0, "no KV was shown in use")
             page.wait(lambda: page.value(TILES)["tokens / s"] > 0, "no tokens were shown")
         page.wait(lambda: page.value(TILES)["running"] == 0, "the load was not shown to end")

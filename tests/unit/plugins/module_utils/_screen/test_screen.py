@@ -110,8 +110,7 @@ def test_what_the_nodes_themselves_find_is_said_once_each() -> None:
 
 def test_a_site_that_makes_no_backups_is_told_apart_from_one_that_has_none_yet_and_from_silence() -> None:
     def line(**backup: object) -> str:
-        text, _ = shown(node("a", backup=backup))
-        return next(line for line in text.splitlines() if line.startswith("BACKUPS"))
+        return next(line for line in shown(node("a", backup=backup))[0].splitlines() if line.startswith("BACKUPS"))
 
     assert "none will be made" in line(configured=False, backups=[])
     assert line(configured=True, backups=[]) == "BACKUPS  none on the nodes that answer"
