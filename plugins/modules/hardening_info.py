@@ -77,11 +77,6 @@ options:
             description: What stands between key and value.
             type: str
             default: " "
-          afterwards:
-            description: A command, as a list, that would be run when this file was changed.
-            type: list
-            elements: str
-            default: []
       units_off:
         description: systemd units that should be stopped and masked where they are there.
         type: list
@@ -92,6 +87,22 @@ options:
         type: list
         elements: str
         default: []
+      reread:
+        description: Commands that run where a file that they read is newer than the boot and than their last run here.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          command:
+            description: The command.
+            type: list
+            elements: str
+            required: true
+          files:
+            description: The files that it reads.
+            type: list
+            elements: path
+            required: true
 attributes:
   check_mode:
     description: Can run in check mode and tells the same as without it.

@@ -44,11 +44,6 @@ options:
         description: What stands between key and value.
         type: str
         default: " "
-      afterwards:
-        description: A command, as a list, that is run when this file was changed.
-        type: list
-        elements: str
-        default: []
   units_off:
     description: systemd units that are stopped and masked where they are there.
     type: list
@@ -59,8 +54,31 @@ options:
     type: list
     elements: str
     default: []
+  reread:
+    description: Commands that run where a file that they read is newer than the boot and than their last run here.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      command:
+        description: The command.
+        type: list
+        elements: str
+        required: true
+      files:
+        description: The files that it reads.
+        type: list
+        elements: path
+        required: true
+  changed_files:
+    description:
+      - Files that were changed before in the same run.
+      - Check mode needs it, since no file is newer then.
+    type: list
+    elements: str
+    default: []
   afterwards:
-    description: Commands, each a list, that are run at the end, because files were changed that they read.
+    description: Commands, each a list, that are run at the end in any case.
     type: list
     elements: list
     default: []
@@ -107,6 +125,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **OPTIONS,
+            "changed_files": {"type": "list", "elements": "str", "default": []},
             "afterwards": {"type": "list", "elements": "list", "default": []},
         },
         supports_check_mode=True,

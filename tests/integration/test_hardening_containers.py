@@ -69,6 +69,21 @@ def test_a_second_run_changes_nothing_in_a_few_tasks(site: Site) -> None:
     assert must(harden(site, cmdline="--check")).changed.get(site.hosts[0].name, 0) == 0
 
 
+def test_what_a_killed_run_wrote_is_read_in_the_next(site: Site) -> None:
+    host, path = site.hosts[1], "/etc/systemd/journald.conf.d/50-holdfast.conf"
+    begun = "systemctl show --value --property=ActiveEnterTimestampMonotonic systemd-journald"
+    before = site.ssh(host, begun)
+    # As if it had ended right after it wrote the file.
+    site.ssh(host, f"cp -p {path} {path}.new && mv {path}.new {path}")
+    told = must(harden(site, cmdline="--check --diff"))
+    assert [told.changed.get(one.name, 0) for one in site.hosts] == [0, 1, 0]
+    assert "+run systemctl restart systemd-journald.service" in told.stdout
+    assert site.ssh(host, begun) == before
+    assert must(harden(site)).changed.get(host.name, 0) == 1
+    assert site.ssh(host, begun) != before
+    assert must(harden(site)).changed.get(host.name, 0) == 0
+
+
 def test_each_gets_what_it_needs_and_no_more(site: Site) -> None:
     server, other, worker = site.hosts
     open_to_site = {22, 2381, 6443, 7443, 9100, 10250}

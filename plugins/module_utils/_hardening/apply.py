@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .._found import ledger
-from . import kernel, units
+from . import kernel, reread, units
 from .errors import HardeningError
 from .kernel import Run
 from .settings import with_values
@@ -31,11 +31,19 @@ OPTIONS: Mapping[str, Any] = {
             "path": {"type": "path", "required": True},
             "values": {"type": "dict", "required": True},
             "separator": {"type": "str", "default": " "},
-            "afterwards": {"type": "list", "elements": "str", "default": []},
         },
     },
     "units_off": {"type": "list", "elements": "str", "default": []},
     "units_on": {"type": "list", "elements": "str", "default": []},
+    "reread": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {
+            "command": {"type": "list", "elements": "str", "required": True},
+            "files": {"type": "list", "elements": "path", "required": True},
+        },
+    },
 }
 
 
@@ -48,6 +56,8 @@ class Wanted:
     values: Sequence[Mapping[str, Any]]
     units_off: Sequence[str]
     units_on: Sequence[str]
+    reread: Sequence[Mapping[str, Any]] = ()
+    changed_files: Sequence[str] = ()
     afterwards: Sequence[Sequence[str]] = ()
 
 
@@ -67,7 +77,7 @@ class Outcome:
         self.after.append(after)
 
 
-def bring(wanted: Wanted, run: Run, write: bool, found: Path = ledger.FOLDER) -> Outcome:
+def bring(wanted: Wanted, run: Run, write: bool, found: Path = ledger.FOLDER, stamps: Path = reread.STAMPS) -> Outcome:
     """Change what differs; without `write` only tell it. What was there first is noted in `found`, for a reset."""
     outcome = Outcome()
     if write:
@@ -75,12 +85,19 @@ def bring(wanted: Wanted, run: Run, write: bool, found: Path = ledger.FOLDER) ->
         ledger.remember([*(Path(file["path"]) for file in wanted.values), *masks], found)
     _modules(wanted.modules, run, write, outcome)
     _sysctl(wanted.sysctl, write, outcome)
-    commands = [*wanted.afterwards]
+    changed = {*wanted.changed_files}
     for file in wanted.values:
         if _values(Path(file["path"]), file["values"], str(file["separator"]), write, outcome):
-            commands += [file["afterwards"]] if file["afterwards"] else []
+            changed.add(str(file["path"]))
     _units(wanted, run, write, outcome)
-    for command in commands:
+    for reader in wanted.reread:
+        command, files = reader["command"], reader["files"]
+        if changed.intersection(files) or reread.due(command, files, stamps):
+            outcome.after.append(f"run {' '.join(command)}")
+            if write:
+                with reread.noted(command, stamps):
+                    _run(command, run)
+    for command in wanted.afterwards:
         outcome.after.append(f"run {' '.join(command)}")
         if write:
             _run(command, run)

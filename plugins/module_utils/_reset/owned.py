@@ -16,6 +16,7 @@ TREES = (
     "/run/k3s",
     "/run/flannel",
     "/run/holdfast-etcd",
+    "/run/holdfast-hardening",
     "/var/lib/cni",
     "/var/lib/etcd",
     "/var/lib/kubelet",

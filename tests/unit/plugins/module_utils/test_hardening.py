@@ -5,17 +5,19 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from ansible_collections.holdfast.edge.plugins.module_utils._found import ledger
-from ansible_collections.holdfast.edge.plugins.module_utils._hardening import apply, kernel, look, units
+from ansible_collections.holdfast.edge.plugins.module_utils._hardening import apply, kernel, look, reread, units
 from ansible_collections.holdfast.edge.plugins.module_utils._hardening.apply import Wanted, bring
 from ansible_collections.holdfast.edge.plugins.module_utils._hardening.errors import HardeningError
 from ansible_collections.holdfast.edge.plugins.module_utils._hardening.settings import with_values
 
-NOTHING = Wanted(modules=[], sysctl={}, values=[], units_off=[], units_on=[], afterwards=[])
+NOTHING = Wanted(modules=[], sysctl={}, values=[], units_off=[], units_on=[])
 
 
 def quiet(_command: Sequence[str]) -> tuple[int, str, str]:
@@ -112,10 +114,11 @@ def test_without_writing_all_is_told_and_nothing_done(tmp_path: Path) -> None:
         asked.append(command)
         return 0, SHOWN, ""
 
-    values = [{"path": str(path), "values": {"UMASK": "027"}, "separator": " ", "afterwards": ["reread"]}]
-    wanted = Wanted([], {}, values, ["cups.service", "gone.service"], [], [["reload", "it"]])
+    values = [{"path": str(path), "values": {"UMASK": "027"}, "separator": " "}]
+    readers = [{"command": ["reread"], "files": [str(path)]}]
+    wanted = Wanted([], {}, values, ["cups.service", "gone.service"], [], readers, afterwards=[["reload", "it"]])
     outcome = bring(wanted, systemd, write=False)
-    assert outcome.after == [f"{path}: UMASK 027", "cups.service: masked, inactive", "run reload it", "run reread"]
+    assert outcome.after == [f"{path}: UMASK 027", "cups.service: masked, inactive", "run reread", "run reload it"]
     assert path.read_text(encoding="utf-8") == "UMASK 022\n"
     assert [command[1] for command in asked] == ["show"]
 
@@ -124,8 +127,8 @@ def test_written_the_file_keeps_its_mode_and_a_second_time_changes_nothing(tmp_p
     path = tmp_path / "login.defs"
     path.write_text("UMASK 022\n", encoding="utf-8")
     path.chmod(0o640)
-    values = [{"path": str(path), "values": {"UMASK": "027"}, "separator": " ", "afterwards": []}]
-    wanted = Wanted([], {}, values, [], [], [])
+    values = [{"path": str(path), "values": {"UMASK": "027"}, "separator": " "}]
+    wanted = Wanted([], {}, values, [], [])
     found = tmp_path / "found"
     assert bring(wanted, quiet, write=True, found=found).changed
     assert path.stat().st_mode & 0o777 == 0o640
@@ -139,8 +142,8 @@ def test_what_was_there_is_noted_before_the_first_change(tmp_path: Path, monkeyp
     monkeypatch.setattr(apply, "SYSTEM_UNITS", tmp_path / "units")
     path, found = tmp_path / "login.defs", tmp_path / "found"
     path.write_text("UMASK 022\n", encoding="utf-8")
-    values = [{"path": str(path), "values": {"UMASK": "027"}, "separator": " ", "afterwards": []}]
-    wanted = Wanted([], {}, values, ["cups.service"], [], [])
+    values = [{"path": str(path), "values": {"UMASK": "027"}, "separator": " "}]
+    wanted = Wanted([], {}, values, ["cups.service"], [])
     bring(wanted, lambda _: (0, SHOWN, ""), write=False, found=found)
     assert not found.exists()
     for _time in range(2):
@@ -151,15 +154,60 @@ def test_what_was_there_is_noted_before_the_first_change(tmp_path: Path, monkeyp
 
 
 def test_a_file_that_is_missing_is_an_error_but_not_in_a_look(tmp_path: Path) -> None:
-    values = [{"path": str(tmp_path / "none"), "values": {"A": "1"}, "separator": " ", "afterwards": []}]
-    assert bring(Wanted([], {}, values, [], [], []), quiet, write=False).changed
+    values = [{"path": str(tmp_path / "none"), "values": {"A": "1"}, "separator": " "}]
+    assert bring(Wanted([], {}, values, [], []), quiet, write=False).changed
     with pytest.raises(HardeningError, match="is not there"):
-        bring(Wanted([], {}, values, [], [], []), quiet, write=True, found=tmp_path / "found")
+        bring(Wanted([], {}, values, [], []), quiet, write=True, found=tmp_path / "found")
 
 
 def test_a_command_that_fails_ends_with_its_own_words() -> None:
     with pytest.raises(HardeningError, match="augenrules --load failed: bad rule"):
-        bring(apply.Wanted([], {}, [], [], [], [["augenrules", "--load"]]), lambda _: (1, "", "bad rule\n"), write=True)
+        bring(
+            Wanted([], {}, [], [], [], afterwards=[["augenrules", "--load"]]),
+            lambda _: (1, "", "bad rule\n"),
+            write=True,
+        )
+
+
+def test_a_command_is_due_until_it_has_read_the_file_whoever_changed_it(tmp_path: Path) -> None:
+    path, stamps = tmp_path / "rules", tmp_path / "stamps"
+    wanted = Wanted([], {}, [], [], [], [{"command": ["load", "it"], "files": [str(path)]}])
+
+    def again(write: bool = True, code: int = 0) -> list[str]:
+        found = tmp_path / "found"
+        return bring(wanted, lambda _: (code, "", "bad rule"), write=write, found=found, stamps=stamps).after
+
+    assert again() == [], "there is nothing to read"
+    path.write_text("one\n", encoding="utf-8")
+    with pytest.raises(HardeningError, match="load it failed: bad rule"):
+        again(code=1)
+    # A look notes nothing, and a run that ended before its command leaves it due.
+    assert again(write=False) == again() == ["run load it"]
+    assert again() == []
+    moment = path.stat()
+    time.sleep(0.01)
+    path.write_text("two\n", encoding="utf-8")
+    os.utime(path, ns=(moment.st_atime_ns, moment.st_mtime_ns))
+    assert again() == ["run load it"], "its time of writing was set back"
+    assert again() == []
+
+
+def test_what_is_older_than_the_boot_was_read_by_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "rules"
+    path.write_text("one\n", encoding="utf-8")
+    assert reread.due(["load"], [str(path)], tmp_path)
+    monkeypatch.setattr(reread, "booted", lambda: time.time() + 1)
+    assert not reread.due(["load"], [str(path)], tmp_path)
+
+
+def test_a_boot_is_the_begin_of_the_first_process(tmp_path: Path) -> None:
+    (tmp_path / "1").mkdir()
+    (tmp_path / "stat").write_text("cpu 1 2\nbtime 1000\nprocesses 3\n", encoding="utf-8")
+    hundred = 100 * os.sysconf("SC_CLK_TCK")
+    fields = " ".join(["S"] + ["0"] * 18 + [str(hundred), "7"])
+    (tmp_path / "1/stat").write_text(f"1 (init (or so)) {fields}\n", encoding="utf-8")
+    assert reread.booted(tmp_path) == 1100
+    assert 0 < reread.booted() < time.time()
 
 
 def test_a_setting_that_is_overridden_is_told_with_the_value_that_holds() -> None:
