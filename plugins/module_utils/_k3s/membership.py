@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import datetime
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,8 +14,10 @@ from .errors import K3sError
 from .wait import LEASES
 
 ATTEMPTS = 5
-# A kubelet renews its lease every few seconds; one this old belongs to nobody who lives.
-LEASE_SILENT_SECONDS = 20.0
+# A kubelet renews its lease every 10 s at most, whatever its clock says; one that is not renewed for this long belongs
+# to nobody who lives.
+LEASE_SILENT_SECONDS = 15.0
+LEASE_LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -95,25 +96,26 @@ class Membership:
         node = self._node()
         if node is None or not node_object.facts(node).ready:
             return
-        age = self._lease_age()
-        if age is None or age < LEASE_SILENT_SECONDS:
+        if self._renews_its_lease():
             raise K3sError(
                 f"a host of the name {self._name} lives in the cluster at "
                 f"{node_object.facts(node).address or 'an unknown address'}, so the new one may not take its name. "
-                "Nothing was changed. Stop that host or rename the new one; a node that just died is let go after "
-                f"{LEASE_SILENT_SECONDS:.0f} s"
+                "Nothing was changed. Stop that host or rename the new one"
             )
 
-    def _lease_age(self) -> float | None:
+    def _renews_its_lease(self) -> bool:
+        """Watched instead of compared with the time here: the node wrote it by a clock of its own."""
+        first, until = self._renewed(), time.monotonic() + LEASE_SILENT_SECONDS
+        while time.monotonic() < until:
+            time.sleep(LEASE_LOOK_SECONDS)
+            if self._renewed() != first:
+                return True
+        return not first
+
+    def _renewed(self) -> str:
+        """When the node's lease was renewed, in the node's words; nothing where that cannot be read."""
         answer = self._api.get(f"{LEASES}/{self._name}")
-        if not answer.good:
-            return None
-        text = str(answer.json().get("spec", {}).get("renewTime", ""))
-        try:
-            renewed = datetime.datetime.strptime(text.rstrip("Z")[:26], "%Y-%m-%dT%H:%M:%S.%f")
-        except ValueError:
-            return None
-        return time.time() - renewed.replace(tzinfo=datetime.timezone.utc).timestamp()
+        return str(answer.json().get("spec", {}).get("renewTime", "")) if answer.good else ""
 
     def _found(self, path: str) -> bool:
         answer = self._api.get(path)

@@ -179,17 +179,18 @@ def test_what_a_bundle_lacks_is_told() -> None:
 
 
 class Cluster(api.Api):
-    """An API with one node and the secret with its password."""
+    """An API with one node, whose lease is renewed at every look or not at all, and the secret with its password."""
 
-    def __init__(self, ready: bool, renewed: str) -> None:
+    def __init__(self, ready: bool, renews: bool = False, lease: str = "2026-11-21T10:00:00.000000Z") -> None:
         self.asked: list[tuple[str, str]] = []
+        self.renews = renews
         conditions = [{"type": "Ready", "status": str(ready)}]
         self.objects: dict[str, Any] = {
             "/api/v1/nodes/n": {
                 "metadata": {"name": "n", "resourceVersion": "1"},
                 "status": {"conditions": conditions},
             },
-            f"{wait.LEASES}/n": {"spec": {"renewTime": renewed}},
+            f"{wait.LEASES}/n": {"spec": {"renewTime": lease}},
             "/api/v1/namespaces/kube-system/secrets/n.node-password.k3s": {},
         }
 
@@ -199,26 +200,26 @@ class Cluster(api.Api):
             return api.Answer(404, "no")
         if method == "DELETE":
             del self.objects[path]
+        elif self.renews and path.startswith(wait.LEASES):
+            # Its clock is wrong by years, which says nothing about its life.
+            self.objects[path]["spec"]["renewTime"] = f"2001-01-01T00:00:{len(self.asked):02d}.000000Z"
         return api.Answer(200, json.dumps(self.objects.get(path)))
 
 
-def now_as_lease(ago: float = 0.0) -> str:
-    moment = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=ago)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def test_a_name_is_not_taken_from_a_host_that_lives() -> None:
+def test_a_name_is_not_taken_from_a_host_that_lives(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trap 2: a rebuilt node is let in, a second one of its name is not."""
-    living = Cluster(True, now_as_lease())
-    with pytest.raises(K3sError, match="a host of the name n lives in the cluster"):
-        membership.Membership("n", client=living).forget_password()
-    for gone in (Cluster(False, now_as_lease()), Cluster(True, now_as_lease(60))):
+    monkeypatch.setattr(membership, "LEASE_SILENT_SECONDS", 0.05)
+    monkeypatch.setattr(membership, "LEASE_LOOK_SECONDS", 0.01)
+    for living in (Cluster(True, renews=True), Cluster(True, lease="")):
+        with pytest.raises(K3sError, match="a host of the name n lives in the cluster"):
+            membership.Membership("n", client=living).forget_password()
+    for gone in (Cluster(False), Cluster(True)):
         assert membership.Membership("n", client=gone).forget_password().changed
         assert not membership.Membership("n", client=gone).forget_password().changed
 
 
 def test_check_mode_deletes_nothing() -> None:
-    cluster = Cluster(False, now_as_lease())
+    cluster = Cluster(False)
     assert membership.Membership("n", check_mode=True, client=cluster).remove().changed
     assert "DELETE" not in [method for method, _path in cluster.asked]
     assert membership.Membership("n", client=cluster).remove().changed
@@ -255,7 +256,7 @@ def test_credentials_that_are_half_written_are_waited_for(tmp_path: Path) -> Non
 
 
 def test_the_lease_tells_which_life_of_a_kubelet_spoke() -> None:
-    cluster = Cluster(True, "2026-11-21T00:00:10.000000Z")
+    cluster = Cluster(True, lease="2026-11-21T00:00:10.000000Z")
     assert wait._renewed(cluster, "n", NOW.timestamp() + 9)
     assert not wait._renewed(cluster, "n", NOW.timestamp() + 11)
     assert not wait._renewed(cluster, "other", 0)
