@@ -50,7 +50,7 @@ def main() -> int:
         export_version(VERSIONS[0], model)
         with real_site(folder, names=("a",), model=model) as site:
             found = soak(site, questions_of(model), WARM_UP, Progress(minutes))
-    print(json.dumps(found.told()))
+    print(json.dumps({"bench": "soak", **found.told()}))
     return 1 if found.unforeseen else 0
 
 
