@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import ssl
 import sys
 import threading
@@ -188,6 +189,32 @@ def test_another_model_takes_its_place_under_load_and_the_old_one_comes_back(sit
     # Both stay on each node, for the next way back; nothing more does.
     kept = {host.name: site.ssh(host, f"ls {STORE}").split() for host in site.hosts}
     assert [name for name, entries in kept.items() if len(entries) != 3 or "current" not in entries] == []
+
+
+def test_a_number_goes_to_another_node_by_the_commands_that_are_told(site: Site) -> None:
+    """A node is no node of the service any more, and its engine had a number that another one must take over."""
+    asked = questions(MODEL, [golden(site.folder / MODEL)[0]["messages"][-1]["content"]], 48)
+    right = right_answers(client_of(site), asked)
+    where = "jsonpath='{range .items[*]}{.spec.nodeName} {end}'"
+    nodes = f"{ENGINES} get pods --selector=statefulset.kubernetes.io/pod-name -o {where}"
+    before = site.ssh(site.servers[0], f"{ENGINES} get pod llm-0 -o jsonpath={{.spec.nodeName}}")
+    stay = [host.name for host in site.hosts if host.name != before]
+    fewer = site.with_variables(inference_hosts=stay)
+    with asked_all_the_while(site, asked) as answers:
+        refused = fewer.run("playbooks/inference.yml")
+        said = "\n".join(refused.failures)
+        told = re.search(r"let its number go on (\S+), then run this again, .* to the other node: (.*)", said)
+        assert refused.rc != 0 and told is not None, refused.failures
+        assert sum(refused.changed.values()) == 0
+        for command in told[2].split(" && "):
+            site.ssh(site.host(told[1]), command, timeout_seconds=120)
+        run = fewer.run("playbooks/inference.yml")
+        assert run.rc == 0, run.failures
+    assert sorted(site.ssh(site.servers[0], nodes).split()) == sorted(stay)
+    refuse_other_answers(answers, [right])
+    again = fewer.run("playbooks/inference.yml")
+    assert (again.rc, sum(again.changed.values())) == (0, 0), again.failures or again.changed
+    site.write_inventory()
 
 
 def exchange(site: Site, asked: list[Question], before: Callable[[], dict[str, Told]]) -> dict[str, Told]:
