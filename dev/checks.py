@@ -27,7 +27,6 @@ CHART = "tests/integration/test_inference_chart.py tests/integration/test_infere
 
 # Those of one list share one site, since the first builds it.
 SITE = "tests/integration/test_site.py tests/integration/test_cis_audit.py tests/integration/test_inference_site.py"
-SITE_BROKEN = "tests/integration/test_control_plane_lb.py tests/integration/test_kill_matrix.py"
 
 
 @dataclass(frozen=True)
@@ -158,7 +157,8 @@ CHECKS: tuple[Check, ...] = (
     _contract("contract, an emulated machine", "newest", "-k", EMULATED, usual_seconds=150, only_in_all=True),
     _contract("contract, the minor before", "before", usual_seconds=700, only_in_all=True),
     _tests("site", "a site, its audit, its answers", SITE, 1050, 40 * MINUTE),
-    _tests("site", "its balancer, and faults of all kinds", SITE_BROKEN, 900, 40 * MINUTE, only_in_all=True),
+    _tests("site", "its balancer", "tests/integration/test_control_plane_lb.py", 400, 25 * MINUTE, only_in_all=True),
+    _tests("site", "faults of all kinds", "tests/integration/test_kill_matrix.py", 900, 40 * MINUTE, only_in_all=True),
     _tests(
         "site", "engines by load", "tests/integration/test_inference_scaling.py", 380, 25 * MINUTE, only_in_all=True
     ),

@@ -148,7 +148,7 @@ def main() -> int:
     parser.add_argument("--no-rival", action="store_true", help="leave the rival out, and say null for it")
     options = parser.parse_args()
     say("Building a site of three servers (usually 3 min).")
-    with served_site() as (faults, _built):
+    with served_site(bare=True) as (faults, _built):
         ours = measure(faults, "Holdfast", options.rounds)
         theirs = None
         if not options.no_rival:

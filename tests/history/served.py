@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The Holdfast authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A site as site.yml builds it, to be looked at and to be broken: three servers behind one address, and a worker."""
+"""A site as site.yml builds it, to be looked at and to be broken: three servers behind one address, and a worker.
+
+What takes a model and answers is on it too, unless it is a bare one.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +28,13 @@ NAME, NETWORK, VIP = "served", "10.94.0.0/24", "10.94.0.10"
 SERVERS, WORKERS = 3, 1
 # While writing tests: the name of a set that is such a site already, and stays so.
 EXISTING = "HOLDFAST_SERVED_SET"
+# Bundle and model lie in the site's folder on the controller.
 VARIABLES: dict[str, Any] = {
     "site_vip": VIP,
-    # Bundle and model lie in the site's folder on the controller.
     "bundle_path": "{{ inventory_dir }}/bundle",
     "bundle_public_keys": ["{{ lookup('ansible.builtin.file', inventory_dir ~ '/bundle.pub') }}"],
+}
+ANSWERS: dict[str, Any] = {
     "inference_models": {MODEL: "{{ inventory_dir }}/shop"},
     "inference_clients": {"till": {"priority": 5}},
     "inference_cpu": 1,
@@ -65,14 +70,18 @@ def build(site: Site) -> Built:
 
 
 @contextmanager
-def served_site() -> Iterator[tuple[SiteUnderFaults, Built | None]]:
-    """Build it, lend it, and take it away again; of one that was there before nobody knows how it was built."""
+def served_site(bare: bool = False) -> Iterator[tuple[SiteUnderFaults, Built | None]]:
+    """Build it, lend it, and take it away again; of one that was there before nobody knows how it was built.
+
+    A bare one has its servers only. Where the time of the API is measured, all that the hosts share is theirs.
+    """
+    workers, variables = (0, VARIABLES) if bare else (WORKERS, {**VARIABLES, **ANSWERS})
     existing = os.environ.get(EXISTING)
     if existing:
-        site = site_of(load(existing), Path(f"/tmp/holdfast-{existing}"), SERVERS, WORKERS, VARIABLES)
+        site = site_of(load(existing), Path(f"/tmp/holdfast-{existing}"), SERVERS, workers, variables)
         yield SiteUnderFaults(site, VIP), None
         return
-    with site_hosts(NAME, SERVERS, WORKERS, VARIABLES, network=NETWORK) as site:
+    with site_hosts(NAME, SERVERS, workers, variables, network=NETWORK) as site:
         built = build(site)
         faults = SiteUnderFaults(site, VIP)
         faults.wait_well()
