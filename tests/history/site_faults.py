@@ -74,7 +74,7 @@ class SiteUnderFaults:
         """The server whose etcd leads."""
         for host in self.site.servers:
             status = self._status(host)
-            if status and status["leader"] == status["header"]["member_id"]:
+            if status and status.get("leader") == status["header"]["member_id"]:
                 return host.name
         return ""
 
