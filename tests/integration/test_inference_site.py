@@ -193,6 +193,8 @@ def test_another_model_takes_its_place_under_load_and_the_old_one_comes_back(sit
 
 def test_a_number_goes_to_another_node_by_the_commands_that_are_told(site: Site) -> None:
     """A node is no node of the service any more, and its engine had a number that another one must take over."""
+    begun = site.run("playbooks/inference.yml")
+    assert begun.rc == 0, begun.failures
     asked = questions(MODEL, [golden(site.folder / MODEL)[0]["messages"][-1]["content"]], 48)
     right = right_answers(client_of(site), asked)
     where = "jsonpath='{range .items[*]}{.spec.nodeName} {end}'"
