@@ -101,9 +101,8 @@ def said_yes(served: SiteUnderFaults, host: Host) -> set[str]:
 
 def test_each_server_was_asked_with_a_certificate_and_said_yes(served: SiteUnderFaults) -> None:
     names = {host.name for host in served.site.servers}
-    for host in served.site.servers:
-        # A server that is busy may miss a question; it is asked again within half a second.
-        wait_until("each server said yes", lambda host=host: said_yes(served, host) == names, 15)
+    # A server that is busy may miss a question; it is asked again within half a second.
+    wait_until("each server said yes", lambda: all(said_yes(served, host) == names for host in served.site.servers), 15)
     ssl = served.site.ssh(served.site.servers[0], f"grep -o 'verify required verifyhost [^ ]*' {FOLDER}/haproxy.cfg")
     assert ssl.strip() == "verify required verifyhost kubernetes.default.svc"
 
