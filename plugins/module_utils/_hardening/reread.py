@@ -37,14 +37,11 @@ def noted(command: Sequence[str], stamps: Path = STAMPS) -> Iterator[None]:
     """Note that the command ran, with the moment of its begin, if it ends well."""
     stamps.mkdir(mode=0o755, exist_ok=True)
     stamp = _stamp(command, stamps)
-    # A file of the same moment as those that are compared with it: the clock of files is coarser than that of programs.
+    # It gets its time as the files do that are compared with it: their clock is coarser than that of programs.
     begun = stamp.with_suffix(".begun")
-    begun.unlink(missing_ok=True)
     begun.touch()
-    moment = begun.stat().st_mtime_ns
     yield
     begun.replace(stamp)
-    os.utime(stamp, ns=(moment, moment))
 
 
 def _stamp(command: Sequence[str], stamps: Path) -> Path:
