@@ -12,13 +12,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import llguidance
 import pytest
 from holdfast_inference.engine import plan
+from holdfast_inference.engine.grammar import Grammars
 from holdfast_inference.engine.local import LocalEngine
-from holdfast_inference.words import Grammar, Sampling
+from holdfast_inference.engine.text import ModelTokenizer
+from holdfast_inference.words import Grammar, Refused, Sampling
 from tokenizers import Tokenizer
 from tokenizers.decoders import ByteLevel as ByteLevelDecoder
-from tokenizers.models import BPE
+from tokenizers.models import BPE, WordLevel
 from tokenizers.pre_tokenizers import ByteLevel
 
 from tests.inference.engine import asking
@@ -95,6 +98,24 @@ def test_a_forced_beginning_that_breaks_the_grammar_is_refused(shared: LocalEngi
         forced_output_ids=tuple(shared.tokenizer("tiny").encode("x")[1:]),
     )
     assert refused(lambda: shared.submit(asked)).param == "forced_output_ids"
+
+
+def test_what_a_grammar_needs_is_made_with_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes seconds for a large vocabulary, and nothing else of the process runs meanwhile."""
+    engine = asking.make_engine(asking.make_model(tmp_path))
+    try:
+        monkeypatch.setattr(llguidance, "LLTokenizer", None)
+        asked = request(prompt(12), grammar=Grammar("regex", "[0-9]{4}"), max_tokens=8)
+        assert re.fullmatch("[0-9]{4}", ask(engine, asked).text)
+    finally:
+        engine.close()
+
+
+def test_a_tokenizer_that_serves_no_grammars_is_told_by_its_model(tmp_path: Path) -> None:
+    Tokenizer(WordLevel({"a": 0, "b": 1}, unk_token="a")).save(str(tmp_path / "tokenizer.json"))
+    grammars = Grammars(ModelTokenizer(tmp_path), 2, [1])
+    with pytest.raises(Refused, match="tokenizer serves no grammars: can't determine decoder type"):
+        grammars.matcher(Grammar("regex", "a"))
 
 
 GROWTH = """

@@ -33,8 +33,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Large enough that its weights show in what a process takes."""
-    wide: dict[str, Any] = {"hidden_size": 768, "intermediate_size": 4096, "head_dim": 64, "vocab_size": 12288}
+    """Large enough that its weights show in what a process takes; with few words, of which each engine has a table."""
+    wide: dict[str, Any] = {"hidden_size": 768, "intermediate_size": 10240, "head_dim": 64, "vocab_size": 1024}
     return asking.make_model(tmp_path_factory.mktemp("large"), num_attention_heads=12, **wide)
 
 

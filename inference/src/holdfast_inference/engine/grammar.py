@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-import threading
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from .text import ModelTokenizer
 if TYPE_CHECKING:
     from llguidance._lib import JsonCompileOptions
 
+LOG = logging.getLogger(__name__)
 _LONGEST = 256 * 1024
 _MOST_BRANCHES = 4000
 # A blank, or a new line with its indentation; blanks in a row are what small models fall into, and each costs its time.
@@ -30,12 +31,20 @@ class GrammarError(Exception):
 
 
 class Grammars:
-    """Makes matchers for one model's tokens. The table that this needs is made when the first grammar comes."""
+    """Makes matchers for one model's tokens, with a table of them that is made here, while the model is loaded. For a
+    large vocabulary that takes seconds in which nothing else of this process runs: under requests, the first grammar
+    would make the node look dead."""
 
     def __init__(self, tokenizer: ModelTokenizer, vocabulary: int, eos_ids: Sequence[int]) -> None:
-        self._tokenizer, self._vocabulary, self._eos_ids = tokenizer, vocabulary, list(eos_ids)
-        self._lock = threading.Lock()
+        self._vocabulary = vocabulary
         self._table: llguidance.LLTokenizer | None = None
+        self._reason = ""
+        content = tokenizer.path.read_text(encoding="utf-8")
+        try:
+            self._table = llguidance.LLTokenizer(content, n_vocab=vocabulary, eos_token=list(eos_ids) or None)
+        except ValueError as error:
+            self._reason = str(error)
+            LOG.warning("%s: answers cannot be kept within grammars: %s", tokenizer.path, error)
 
     def matcher(self, grammar: Grammar) -> Matcher:
         """Refused with `invalid_grammar` and the reason, where it is wrong or too large."""
@@ -45,10 +54,9 @@ class Grammars:
             text = _compiled(grammar)
         except (ValueError, RecursionError) as error:
             raise Refused("invalid_grammar", f"The grammar cannot be read: {error}", param="grammar") from None
-        with self._lock:
-            if self._table is None:
-                content = self._tokenizer.path.read_text(encoding="utf-8")
-                self._table = llguidance.LLTokenizer(content, n_vocab=self._vocabulary, eos_token=self._eos_ids or None)
+        if self._table is None:
+            message = f"This model's tokenizer serves no grammars: {self._reason}"
+            raise Refused("invalid_grammar", message, param="grammar")
         limits = llguidance.LLParserLimits(max_items_in_row=_MOST_BRANCHES, verbose_errors=False)
         matcher = llguidance.LLMatcher(self._table, text, log_level=0, limits=limits)
         if matcher.is_error():

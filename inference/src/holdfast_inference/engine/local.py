@@ -64,7 +64,7 @@ class _Served:
     folder: Path
     settings: Settings
     tokenizer: ModelTokenizer
-    grammars: Grammars
+    grammars: Grammars | None
     scheduler: Scheduler
     shares: str | None
     """The key of its weights where they are mapped from a file that other sessions may map too."""
@@ -259,7 +259,7 @@ class LocalEngine:
         told = f"row quantum {quantum}" if quantum else "NOT exact: answers may depend on load"
         LOG.info("%s: %s, %d threads, %s%s", name, plan.told(), threads, told, ", beside the others" if beside else "")
         scheduler = Scheduler(name, runner, Prefixes(settings.prefix_bytes), settings.limits)
-        grammars = Grammars(tokenizer, card.vocabulary, card.eos_ids)
+        grammars = Grammars(tokenizer, card.vocabulary, card.eos_ids) if card.task == "text" else None
         return _Served(facts, card, plan, folder, settings, tokenizer, grammars, scheduler, share)
 
     def _place(self, folder: Path, card: Card, settings: Settings) -> tuple[Plan, Path | None, str | None]:
@@ -324,7 +324,7 @@ def _check(request: Request, served: _Served) -> None:
 
 def _submit(request: Request, served: _Served) -> LiveAnswer:
     _check(request, served)
-    matcher = served.grammars.matcher(request.grammar) if request.grammar else None
+    matcher = served.grammars.matcher(request.grammar) if served.grammars and request.grammar else None
     answer = LiveAnswer(request.id, served.scheduler.wake)
     try:
         work = Work(
