@@ -55,7 +55,7 @@ bench-site: setup ## how long site.yml takes from blank hosts to a site, and whe
 	@$(python) -m tests.bench.site
 
 # Not for all: ansible-galaxy takes what is there for installed, and the tests install it.
-bench-failover-api: and_path = :$(CURDIR)/collections
+bench-failover bench-failover-api: and_path = :$(CURDIR)/collections
 bench-failover-api: setup ## how long the API is away when a server fails, beside the set-up of k3s' own page; ends with one JSON line
 	@$(python) -m tests.bench.failover_api
 

@@ -4,8 +4,7 @@
 
 Three nodes and what is in front of them, each a process on loopback; each node is killed, paused and cut off in turn
 under a load of streams and of plain requests. The rival in the same run is HAProxy as the documentation of k3s
-configures it, before the same nodes. Who holds the site's address is not part of it: that needs hosts
-(`make bench-failover-api`).
+configures it, before the same nodes. Then the holder of a site's address, on hosts: `holder.py`.
 """
 
 from __future__ import annotations
@@ -21,16 +20,15 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from tests.bench import holder
+from tests.bench.noticed import Asked, Try, sum_up
 from tests.bench.relay import Relay
-from tests.history.gaps import percentile
 from tests.inference.gateway import node_process
 from tests.inference.gateway.asking import body
 from tests.inference.gateway.real_nodes import MODEL, NAMES, Site, free_port, real_nodes
@@ -61,18 +59,6 @@ backend nodes
 
 def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-
-
-@dataclass
-class Asked:
-    """One request, as its client saw it."""
-
-    begun: float
-    ended: float = 0.0
-    right: bool = False
-    error: str = ""
-    moments: list[float] = field(default_factory=list)
-    """When something of a stream came."""
 
 
 class Load:
@@ -229,8 +215,8 @@ def is_ready(url: str) -> bool:
         return False
 
 
-def try_fault(bed: Bed, front: tuple[str, str], name: str, fault: str, lasting: float) -> tuple[Load, float]:
-    """The load, and when the fault began."""
+def try_fault(bed: Bed, front: tuple[str, str], name: str, fault: str, lasting: float) -> Try:
+    """What was asked, and when the fault began."""
     with Load(*front, bed.wanted) as load:
         time.sleep(BEFORE_SECONDS)
         begun = time.monotonic()
@@ -242,46 +228,7 @@ def try_fault(bed: Bed, front: tuple[str, str], name: str, fault: str, lasting: 
     if fault != "pause":
         bed.mend(name, fault)
     time.sleep(1.0)
-    return load, begun
-
-
-def sum_up(tries: list[tuple[Load, float]]) -> dict[str, Any]:
-    """What clients saw of one kind of fault, in all its rounds."""
-    before = [one.ended - one.begun for load, at in tries for one in load.plain if one.ended < at]
-    new = [one for load, at in tries for one in load.plain if one.begun >= at]
-    flying = [one for load, at in tries for one in load.plain if one.begun < at <= one.ended]
-    streams = [(one, at) for load, at in tries for one in load.streams if one.begun < at <= one.ended]
-    gaps = [_gap(one, at) for one, at in streams if not one.error]
-    usual = percentile(before, 0.99) if before else 0.0
-    took = [one.ended - one.begun for one in new]
-    return {
-        "new_requests": {
-            "failed": sum(bool(one.error) or not one.right for one in new),
-            "of": len(new),
-            "added_p99_ms": round((percentile(took, 0.99) - usual) * 1000) if took else None,
-        },
-        "in_flight": {
-            "failed": sum(bool(one.error) or not one.right for one in flying),
-            "of": len(flying),
-            "added_ms": round(max((one.ended - one.begun for one in flying), default=usual) * 1000 - usual * 1000),
-        },
-        "streams": {
-            "broken": sum(bool(one.error) for one, _ in streams),
-            "wrong": sum(not one.error and not one.right for one, _ in streams),
-            "of": len(streams),
-            "gap_ms": {name: round(percentile(gaps, share) * 1000) for name, share in (("p50", 0.5), ("p99", 0.99))}
-            if gaps
-            else None,
-        },
-        "errors": Counter(one.error for one in (*new, *flying, *(stream for stream, _ in streams)) if one.error),
-    }
-
-
-def _gap(one: Asked, at: float) -> float:
-    """The longest that a stream paused from the fault on."""
-    points = [max([moment for moment in one.moments if moment <= at], default=one.begun)]
-    points += [moment for moment in one.moments if moment > at]
-    return max((later - earlier for earlier, later in zip(points, points[1:], strict=False)), default=0.0)
+    return Try(begun, load.plain, load.streams)
 
 
 def measure(bed: Bed, front: tuple[str, str], who: str, rounds: int, lasting: float) -> dict[str, Any]:
@@ -301,6 +248,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=6, help="of each kind of fault (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=8.0, help="that a fault lasts (default: %(default)s)")
     parser.add_argument("--no-rival", action="store_true", help="leave the rival out, and say null for it")
+    parser.add_argument(
+        "--holder-rounds", type=int, default=2, help="the same on hosts; 0: none (default: %(default)s)"
+    )
     options = parser.parse_args()
     program = shutil.which("haproxy", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
     if program is None and not options.no_rival:
@@ -318,6 +268,9 @@ def main() -> int:
         finally:
             bed.close()
     told = {"bench": "failover", "by_fault": ours, "rounds": options.rounds, "rival": theirs, "vip_holder": None}
+    if options.holder_rounds:
+        ours, theirs = holder.measure(options.holder_rounds, not options.no_rival, say)
+        told["vip_holder"] = ours | {"rounds": options.holder_rounds, "rival": theirs}
     print(json.dumps(told))
     return 0
 

@@ -12,12 +12,13 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from tests.history.gaps import percentile
+from tests.bench.noticed import percentiles_ms
 from tests.history.served import served_site
-from tests.history.site_faults import Seen, SiteUnderFaults
+from tests.history.site_faults import SERVER_PORT, Seen, SiteUnderFaults
+from tests.site import Site
 
 ETCD_FAULTS = ("pause", "cut", "kill")
 VIP_FAULTS = ("cut", "pause", "kill")
@@ -25,13 +26,13 @@ VIP_FAULTS = ("cut", "pause", "kill")
 LASTING_SECONDS = 12.0
 FOLDER = "/etc/haproxy-of-the-k3s-page"
 HAPROXY = """
-frontend k3s-frontend
+frontend front-{port}
     bind *:{port}
     mode tcp
     option tcplog
-    default_backend k3s-backend
+    default_backend back-{port}
 
-backend k3s-backend
+backend back-{port}
     mode tcp
     option tcp-check
     balance roundrobin
@@ -82,13 +83,13 @@ def say(line: str) -> None:
 
 
 @contextmanager
-def rival(faults: SiteUnderFaults, port: int = 7443) -> Iterator[None]:
-    """Put the rival in our place on all servers, and us back again."""
+def rival(faults: SiteUnderFaults, ports: Mapping[int, int]) -> Iterator[None]:
+    """Put the rival in our place on all servers, with those ports and the ones behind them, and us back again."""
     site = faults.site
-    servers = "\n".join(f"    server {host.name} {host.address}:6443 check" for host in site.servers)
+    fronts = "\n".join(HAPROXY.format(port=port, servers=_servers(site, behind)) for port, behind in ports.items())
     for host, (state, priority) in zip(site.servers, STANDING, strict=True):
         files = {
-            f"{FOLDER}/more.cfg": HAPROXY.format(port=port, servers=servers),
+            f"{FOLDER}/more.cfg": fronts,
             f"{FOLDER}/keepalived.conf": KEEPALIVED.format(state=state, priority=priority, vip=faults.vip),
             "/etc/systemd/system/rival-haproxy.service": UNIT.format(
                 name="haproxy", command=f"/usr/sbin/haproxy -W -db -f /etc/haproxy/haproxy.cfg -f {FOLDER}/more.cfg"
@@ -114,6 +115,10 @@ def rival(faults: SiteUnderFaults, port: int = 7443) -> Iterator[None]:
         faults.wait_well()
 
 
+def _servers(site: Site, port: int) -> str:
+    return "\n".join(f"    server {host.name} {host.address}:{port} check" for host in site.servers)
+
+
 def measure(faults: SiteUnderFaults, who: str, rounds: int) -> dict[str, object]:
     """Break leaders and holders of the address in turn, and sum up what clients saw."""
     etcd, vip = [], []
@@ -121,8 +126,8 @@ def measure(faults: SiteUnderFaults, who: str, rounds: int) -> dict[str, object]
         etcd += [_try(faults, who, number, "leader", fault) for fault in ETCD_FAULTS]
         vip += [_try(faults, who, number, "vip", fault) for fault in VIP_FAULTS]
     return {
-        "etcd_gap_ms": _percentiles([one.write_gap for one in etcd]),
-        "vip_ms": _percentiles([one.vip_gap for one in vip]),
+        "etcd_gap_ms": percentiles_ms([one.write_gap for one in etcd]),
+        "vip_ms": percentiles_ms([one.vip_gap for one in vip]),
         "lost_writes": sum(len(one.verdict.lost) for one in (*etcd, *vip)),
     }
 
@@ -138,10 +143,6 @@ def _try(faults: SiteUnderFaults, who: str, number: int, role: str, fault: str) 
     return one
 
 
-def _percentiles(values: Sequence[float]) -> dict[str, int]:
-    return {name: round(percentile(values, share) * 1000) for name, share in (("p50", 0.5), ("p99", 0.99))}
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.failover_api", description=__doc__)
     parser.add_argument("--rounds", type=int, default=2, help="how often each of six faults (default: %(default)s)")
@@ -152,7 +153,7 @@ def main() -> int:
         ours = measure(faults, "Holdfast", options.rounds)
         theirs = None
         if not options.no_rival:
-            with rival(faults):
+            with rival(faults, {7443: SERVER_PORT}):
                 theirs = measure(faults, "rival", options.rounds)
     print(json.dumps({"bench": "failover-api", **ours, "rounds": options.rounds, "rival": theirs}))
     return 0

@@ -70,12 +70,12 @@ def build(site: Site) -> Built:
 
 
 @contextmanager
-def served_site(bare: bool = False) -> Iterator[tuple[SiteUnderFaults, Built | None]]:
+def served_site(bare: bool = False, workers: int = WORKERS) -> Iterator[tuple[SiteUnderFaults, Built | None]]:
     """Build it, lend it, and take it away again; of one that was there before nobody knows how it was built.
 
     A bare one has its servers only. Where the time of the API is measured, all that the hosts share is theirs.
     """
-    workers, variables = (0, VARIABLES) if bare else (WORKERS, {**VARIABLES, **ANSWERS})
+    workers, variables = (0, VARIABLES) if bare else (workers, {**VARIABLES, **ANSWERS})
     existing = os.environ.get(EXISTING)
     if existing:
         site = site_of(load(existing), Path(f"/tmp/holdfast-{existing}"), SERVERS, workers, variables)

@@ -7,24 +7,21 @@ from __future__ import annotations
 import functools
 import json
 import re
-import ssl
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-from ansible_collections.holdfast.edge.plugins.module_utils._drill.client import Answer, Client
-from ansible_collections.holdfast.edge.plugins.module_utils._drill.load import Load, ask_until, right_answers
+from ansible_collections.holdfast.edge.plugins.module_utils._drill.client import Answer
+from ansible_collections.holdfast.edge.plugins.module_utils._drill.load import Load, right_answers
 from ansible_collections.holdfast.edge.plugins.module_utils._drill.questions import Question, questions
 
 from dev.fixture.versions import NAME as MODEL
 from dev.fixture.versions import export_version
 from dev.paths import ROOT
+from tests.history.asking import asked_all_the_while, client_of, golden, key_of, trust
 from tests.history.served import VIP
 from tests.site import Site
 
@@ -32,41 +29,8 @@ KUBECTL = f"/usr/local/bin/kubectl --kubeconfig /etc/rancher/k3s/k3s.yaml --serv
 ENGINES = f"{KUBECTL} --namespace inference"
 STORE = f"/var/lib/holdfast/models/{MODEL}"
 ASKED = 40
-RATE = 6.0
+LOAD = Load(rate=6.0, clients=16)
 Told = tuple[tuple[str, str], ...]
-
-
-def client_of(site: Site) -> Client:
-    return Client(f"https://{VIP}:443", key_of(site), str(site.secrets / "inference-ca.crt"), 2.0, 60.0)
-
-
-def key_of(site: Site) -> str:
-    return (site.secrets / "inference-client-till").read_text(encoding="utf-8").strip()
-
-
-def trust(site: Site) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=site.secrets / "inference-ca.crt")
-
-
-def golden(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / "golden.jsonl").read_text(encoding="utf-8").splitlines()]
-
-
-@contextmanager
-def asked_all_the_while(site: Site, asked: list[Question]) -> Iterator[list[Answer]]:
-    """Clients that go on asking until the block ends; their answers are there then."""
-    answers: list[Answer] = []
-    end = threading.Event()
-    load = threading.Thread(
-        target=ask_until, args=(client_of(site), asked, Load(RATE, 16), end.is_set, answers.append), daemon=True
-    )
-    load.start()
-    try:
-        yield answers
-    finally:
-        end.set()
-        load.join(timeout=120)
-        assert not load.is_alive()
 
 
 def test_every_address_of_the_site_gives_the_right_answers(site: Site) -> None:
@@ -141,7 +105,7 @@ def test_drained_nodes_and_engines_that_start_anew_lose_no_request(site: Site) -
     asked = questions(MODEL, [golden(site.folder / MODEL)[0]["messages"][-1]["content"]], 48)
     right = right_answers(client_of(site), asked)
     kubectl = functools.partial(site.ssh, site.servers[0], timeout_seconds=240)
-    with asked_all_the_while(site, asked) as answers:
+    with asked_all_the_while(client_of(site), asked, LOAD) as answers:
         for host in (site.servers[1], site.workers[0]):
             kubectl(f"{KUBECTL} drain {host.name} --ignore-daemonsets --delete-emptydir-data --timeout=120s")
             engines = kubectl(f"{ENGINES} get pods -o wide --field-selector=spec.nodeName={host.name}")
@@ -150,7 +114,7 @@ def test_drained_nodes_and_engines_that_start_anew_lose_no_request(site: Site) -
             kubectl(f"{ENGINES} rollout status statefulset/llm --timeout=180s")
         kubectl(f"{ENGINES} rollout restart statefulset/llm")
         kubectl(f"{ENGINES} rollout status statefulset/llm --timeout=220s")
-    assert len(answers) > RATE * 4
+    assert len(answers) > LOAD.rate * 4
     refuse_other_answers(answers, [right])
 
 
@@ -202,7 +166,7 @@ def test_a_number_goes_to_another_node_by_the_commands_that_are_told(site: Site)
     before = site.ssh(site.servers[0], f"{ENGINES} get pod llm-0 -o jsonpath={{.spec.nodeName}}")
     stay = [host.name for host in site.hosts if host.name != before]
     fewer = site.with_variables(inference_hosts=stay)
-    with asked_all_the_while(site, asked) as answers:
+    with asked_all_the_while(client_of(site), asked, LOAD) as answers:
         refused = fewer.run("playbooks/inference.yml")
         said = "\n".join(refused.failures)
         told = re.search(r"let its number go on (\S+), then run this again, .* to the other node: (.*)", said)
@@ -221,13 +185,13 @@ def test_a_number_goes_to_another_node_by_the_commands_that_are_told(site: Site)
 
 def exchange(site: Site, asked: list[Question], before: Callable[[], dict[str, Told]]) -> dict[str, Told]:
     """Run the playbook while clients ask; every answer is the one model's or the other's, and none is missing."""
-    with asked_all_the_while(site, asked) as answers:
+    with asked_all_the_while(client_of(site), asked, LOAD) as answers:
         time.sleep(2)
         run = site.run("playbooks/inference.yml")
         time.sleep(2)
     assert run.rc == 0, run.failures
     after = right_answers(client_of(site), asked)
-    assert len(answers) > RATE * 4
+    assert len(answers) > LOAD.rate * 4
     refuse_other_answers(answers, [before(), after])
     return after
 
