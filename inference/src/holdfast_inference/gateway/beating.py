@@ -98,7 +98,7 @@ class Beats:
                 self._listen()
             if subscribed and time.monotonic() >= due:
                 self._beat()
-                due = time.monotonic() + self._beat_seconds * (1 if self._is_busy() else SLOWER_WHILE_IDLE)
+                due = time.monotonic() + self._beat_seconds * (1 if self._state.busy else SLOWER_WHILE_IDLE)
 
     def _listen(self) -> None:
         try:
@@ -152,12 +152,9 @@ class Beats:
             self._sequence += 1
             self._send(Frame(NOTE, self.epoch, name, self._sequence, note=note), session.address)
 
-    def _is_busy(self) -> bool:
-        return bool(self._state.running or self._state.waiting)
-
     def _beat(self) -> None:
         self._beaten += 1
-        if self._beaten % (STATE_EVERY if self._is_busy() else STATE_EVERY_IDLE) == 0:
+        if self._beaten % (STATE_EVERY if self._state.busy else STATE_EVERY_IDLE) == 0:
             try:
                 self._state = self._look()
             except Exception:

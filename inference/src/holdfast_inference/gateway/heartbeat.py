@@ -53,6 +53,11 @@ class State:
     steps: int = 0
     """How often the engine has computed: one that has work and counts no further is stuck, however well it beats."""
 
+    @property
+    def busy(self) -> bool:
+        """Whether anything is under way; the next beat comes sooner then."""
+        return bool(self.running or self.waiting)
+
 
 @dataclass(frozen=True)
 class Note:

@@ -78,7 +78,7 @@ class Heard:
         if frame.kind == BEAT and frame.epoch == self.epoch and frame.sequence > self.last_beat:
             self.last_beat = frame.sequence
             self.state = frame.state
-            self.pulse.beat(now)
+            self.pulse.beat(now, busy=frame.state is not None and frame.state.busy)
             self.silent = False
         return False
 
