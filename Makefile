@@ -51,18 +51,18 @@ bench-hosts: setup ## how fast hosts answer ssh and how fast the bundle is there
 bench-k3s: setup ## how fast k3s is ready and how little it takes when idle; ends with one JSON line
 	@$(python) -m dev.contract bench
 
-bench-site: setup ## how long site.yml takes from blank hosts to a site, and when there is nothing to do; ends with one JSON line
+bench-site: bundle ## how long site.yml takes from blank hosts to a site, and when there is nothing to do; ends with one JSON line
 	@$(python) -m tests.bench.site
 
 # Not for all: ansible-galaxy takes what is there for installed, and the tests install it.
 bench-failover bench-failover-api: and_path = :$(CURDIR)/collections
-bench-failover-api: setup ## how long the API is away when a server fails, beside the set-up of k3s' own page; ends with one JSON line
+bench-failover-api: bundle ## how long the API is away when a server fails, beside the set-up of k3s' own page; ends with one JSON line
 	@$(python) -m tests.bench.failover_api
 
 bench-inference: setup ## how fast the engine is beside llama.cpp, which it builds the first time; ends with one JSON line
 	@$(python) -m tests.bench.inference
 
-bench-failover: setup ## what clients notice when an inference node fails, beside HAProxy (Debian's, to be installed); ends with one JSON line
+bench-failover: bundle ## what clients notice when an inference node fails, beside HAProxy (Debian's, to be installed); ends with one JSON line
 	@$(python) -m tests.bench.failover
 
 bench-image: setup ## how large the image of the inference service is, and how fast a server in it answers; ends with one JSON line

@@ -228,7 +228,7 @@ def try_fault(bed: Bed, front: tuple[str, str], name: str, fault: str, lasting: 
     if fault != "pause":
         bed.mend(name, fault)
     time.sleep(1.0)
-    return Try(begun, load.plain, load.streams)
+    return Try(begun, begun, load.plain, load.streams)
 
 
 def measure(bed: Bed, front: tuple[str, str], who: str, rounds: int, lasting: float) -> dict[str, Any]:
@@ -249,7 +249,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=8.0, help="that a fault lasts (default: %(default)s)")
     parser.add_argument("--no-rival", action="store_true", help="leave the rival out, and say null for it")
     parser.add_argument(
-        "--holder-rounds", type=int, default=2, help="the same on hosts; 0: none (default: %(default)s)"
+        "--holder-rounds", type=int, default=3, help="the same on hosts; 0: none (default: %(default)s)"
     )
     options = parser.parse_args()
     program = shutil.which("haproxy", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")

@@ -46,22 +46,27 @@ class Asked:
 
 @dataclass(frozen=True)
 class Try:
-    """What was asked around one fault, and when that began."""
+    """What was asked around one fault, which began at some moment between these two."""
 
     at: float
+    until: float
     plain: Sequence[Asked]
     streams: Sequence[Asked]
     long: Sequence[Asked] = ()
     """Plain ones that take longer, so that some are in flight when it breaks; what is new is not judged by them."""
 
+    def caught(self, one: Asked) -> bool:
+        """Whether it may have been under way when the fault began."""
+        return one.begun < self.until and one.ended >= self.at
+
 
 def sum_up(tries: Sequence[Try]) -> dict[str, Any]:
     """What clients saw of one kind of fault, in all its rounds."""
     usual = _p99([one for each in tries for one in each.plain if one.ended < each.at])
-    new = [one for each in tries for one in each.plain if one.begun >= each.at]
+    new = [one for each in tries for one in each.plain if one.begun >= each.until]
     usual_of_all = _p99([one for each in tries for one in (*each.plain, *each.long) if one.ended < each.at])
-    flying = [one for each in tries for one in (*each.plain, *each.long) if one.begun < each.at <= one.ended]
-    streams = [(one, each.at) for each in tries for one in each.streams if one.begun < each.at <= one.ended]
+    flying = [one for each in tries for one in (*each.plain, *each.long) if each.caught(one)]
+    streams = [(one, each.at) for each in tries for one in each.streams if each.caught(one)]
     gaps = [one.stood_still(at) for one, at in streams if not one.error]
     every = (*new, *flying, *(one for one, _at in streams))
     return {
