@@ -45,8 +45,10 @@ class Answer:
     tries: int = 0
     event_id: str = ""
     """Of the event of a stream that was taken last."""
+    moved: float = 0.0
+    """When something of a stream came last."""
     pause: float = 0.0
-    """The longest that a stream stood still once it had begun."""
+    """The longest that a stream stood still once it had begun, also where it went on by another connection."""
     error: str = ""
     last_error: str = ""
 
@@ -150,7 +152,7 @@ class Client:
 
 def _follow(response: http.client.HTTPResponse, answer: Answer) -> None:
     """Take the events of a stream to its end."""
-    event_id, before = "", time.time() if answer.texts else 0.0
+    event_id = ""
     for raw in response:
         line = raw.decode().rstrip("\r\n")
         if line.startswith("id:"):
@@ -164,8 +166,8 @@ def _follow(response: http.client.HTTPResponse, answer: Answer) -> None:
             _take(json.loads(content), answer)
             answer.event_id = event_id
             now = time.time()
-            answer.pause = max(answer.pause, now - before if before else 0.0)
-            before = now
+            answer.pause = max(answer.pause, now - answer.moved if answer.moved else 0.0)
+            answer.moved = now
     raise http.client.IncompleteRead(b"")
 
 
