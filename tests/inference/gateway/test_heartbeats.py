@@ -149,6 +149,32 @@ def acquainted(epoch: int = 5) -> Heard:
     return heard
 
 
+def test_the_absence_of_a_gateway_is_no_pause_of_its_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr("holdfast_inference.gateway.listening.time", clock)
+    listening = Listening(KEY, lambda _: None, lambda _: None)
+    nodes = [acquainted(), acquainted()]
+    for heard in nodes:
+        heard.pulse = Pulse(0.1, 1.0)
+        listening.add(heard)
+    for number in range(1, 41):
+        clock.now += 0.3 if number == 20 else 0.01
+        for heard in nodes:
+            frame = Frame(BEAT, 5, heard.session, number, STATE)
+            listening.datagram_received(pack(frame, KEY), ("127.0.0.1", 1))
+    assert [heard.pulse.limit() for heard in nodes] == [0.1, 0.1]
+
+
+class Clock:
+    """Time that passes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
 def test_beats_count_once_and_in_order() -> None:
     heard = acquainted()
     heard.take(Frame(BEAT, 5, heard.session, 2, STATE), 1.0)

@@ -36,7 +36,6 @@ log = logging.getLogger(__name__)
 
 HELLO_SECONDS = 1.0
 TICK_SECONDS = 0.02
-LATE_TICKS = 3
 EPOCHS_REMEMBERED = 16
 
 
@@ -121,6 +120,7 @@ class Listening(asyncio.DatagramProtocol):
         self._heard: dict[bytes, Heard] = {}
         self._sockets: dict[socket.AddressFamily, asyncio.DatagramTransport] = {}
         self._ticking: asyncio.Task[None] | None = None
+        self._ran_at = time.monotonic()
         self.wrong = 0
         """Datagrams that were not ours: a wrong key, or somebody who tries."""
 
@@ -160,29 +160,35 @@ class Listening(asyncio.DatagramProtocol):
             if note is not None and self._quarantine is not None and self._quarantine.learn(note):
                 log.warning("another gateway put a prompt in quarantine", extra={"seconds": note.seconds})
             return
-        if heard.take(frame, time.monotonic()):
+        now = time.monotonic()
+        self._run_again(now)
+        if heard.take(frame, now):
             log.warning("a node's process was started anew", extra={"address": heard.address[0]})
             self._reborn(heard)
         if frame.kind == CHALLENGE:
-            self._say_hello(heard, time.monotonic())
+            self._say_hello(heard, now)
 
     def error_received(self, exc: Exception) -> None:
         """A port that nobody listens on: the node's silence says as much."""
 
     async def _tick(self) -> None:
-        last = time.monotonic()
         while True:
             await asyncio.sleep(TICK_SECONDS)
             now = time.monotonic()
-            late, last = now - last - TICK_SECONDS, now
+            self._run_again(now)
             for heard in list(self._heard.values()):
-                if late > LATE_TICKS * TICK_SECONDS:
-                    # This process did not run, so it may have heard nothing of what was said.
-                    heard.pulse.excuse(late)
                 if not heard.silent and heard.pulse.is_silent(now):
                     heard.silent, heard.silent_since = True, now
                     self._fell_silent(heard)
                 self._say_hello(heard, now)
+
+    def _run_again(self, now: float) -> None:
+        """Excuse the silence of all while this process did not run, before the first beat that had to wait is heard:
+        it would be a long pause of its node, and so let that one be silent for long."""
+        late, self._ran_at = now - self._ran_at - TICK_SECONDS, now
+        if late > TICK_SECONDS:
+            for heard in self._heard.values():
+                heard.pulse.excuse(late)
 
     def announce(self) -> None:
         """Tell all nodes at once what this gateway has learned of prompts; they pass it on to its neighbours."""
