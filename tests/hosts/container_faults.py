@@ -22,6 +22,7 @@ DEFAULT_RATE = "1mbit"
 RATE = re.compile(r"[1-9][0-9]*(bit|kbit|mbit|gbit)")
 BOOT_SECONDS = 60.0
 STOP_SECONDS = 20
+FREEZE_TRIES = 5
 
 
 def inflict(host_set: HostSet, host: Host, container: Container, fault: str, options: Mapping[str, str]) -> None:
@@ -115,7 +116,18 @@ def _kill(container: Container) -> None:
 
 def _pause(host: Host, container: Container) -> None:
     if _powered(host, container) != "paused":
-        container.pause()
+        freeze(container)
+
+
+def freeze(container: Container) -> None:
+    """Stop all its processes; the engine gives up where new ones are born while it does, and then says so."""
+    for tries_left in reversed(range(FREEZE_TRIES)):
+        try:
+            container.pause()
+            return
+        except APIError as error:
+            if not tries_left or "unable to freeze" not in words(error):
+                raise
 
 
 def _cut(host: Host, container: Container) -> None:
