@@ -53,7 +53,12 @@ class Try:
     plain: Sequence[Asked]
     streams: Sequence[Asked]
     long: Sequence[Asked] = ()
-    """Plain ones that take longer, so that some are in flight when it breaks; what is new is not judged by them."""
+    """Plain ones that take longer, so that some are in flight when it breaks; no times of new ones are told of them."""
+
+    @property
+    def begun_after(self) -> list[Asked]:
+        """All that was asked while it was broken, and since."""
+        return [one for one in (*self.plain, *self.long, *self.streams) if one.begun >= self.until]
 
     def caught(self, one: Asked) -> bool:
         """Whether it may have been under way when the fault began."""
@@ -63,7 +68,8 @@ class Try:
 def sum_up(tries: Sequence[Try]) -> dict[str, Any]:
     """What clients saw of one kind of fault, in all its rounds."""
     usual = _p99([one for each in tries for one in each.plain if one.ended < each.at])
-    new = [one for each in tries for one in each.plain if one.begun >= each.until]
+    new = [one for each in tries for one in each.begun_after]
+    new_plain = [one for each in tries for one in each.plain if one.begun >= each.until]
     usual_of_all = _p99([one for each in tries for one in (*each.plain, *each.long) if one.ended < each.at])
     flying = [one for each in tries for one in (*each.plain, *each.long) if each.caught(one)]
     streams = [(one, each.at) for each in tries for one in each.streams if each.caught(one)]
@@ -73,7 +79,7 @@ def sum_up(tries: Sequence[Try]) -> dict[str, Any]:
         "new_requests": {
             "failed": sum(one.failed for one in new),
             "of": len(new),
-            "added_p99_ms": round((_p99(new) - usual) * 1000) if new else None,
+            "added_p99_ms": round((_p99(new_plain) - usual) * 1000) if new_plain else None,
         },
         "in_flight": {
             "failed": sum(one.failed for one in flying),
