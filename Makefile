@@ -62,7 +62,7 @@ bench-failover-api: bundle ## how long the API is away when a server fails, besi
 bench-inference: setup ## how fast the engine is beside llama.cpp, which it builds the first time; ends with one JSON line
 	@$(python) -m tests.bench.inference
 
-bench-failover: bundle ## what clients notice when an inference node fails, beside HAProxy (Debian's, to be installed); ends with one JSON line
+bench-failover: bundle ## what clients notice when an inference node or the holder of the address fails, beside HAProxy (Debian's, to be installed); ends with one JSON line
 	@$(python) -m tests.bench.failover
 
 bench-image: setup ## how large the image of the inference service is, and how fast a server in it answers; ends with one JSON line

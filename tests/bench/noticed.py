@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.history.gaps import percentile
+from tests.history.gaps import longest_gap, percentile
 
 
 @dataclass
@@ -39,9 +39,8 @@ class Asked:
         """The longest that the stream paused from then on."""
         if not self.moments:
             return self.pause
-        points = [max([moment for moment in self.moments if moment <= at], default=self.begun)]
-        points += [moment for moment in self.moments if moment > at]
-        return max((later - earlier for earlier, later in zip(points, points[1:], strict=False)), default=0.0)
+        since = max([moment for moment in self.moments if moment <= at], default=self.begun)
+        return longest_gap(self.moments, since, max(self.moments))
 
 
 @dataclass(frozen=True)
